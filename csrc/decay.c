@@ -1,0 +1,53 @@
+/* decay.c - one number that bounds the tail of the characteristic function of the tilted loss.
+ *
+ * Source   MATH.md section 4: shift x -> x + i theta s^2.  With D = Y/(1+Y), v_theta/v = 1 - D + D e^{i theta},
+ *
+ *     |phi_c(t)| <= E_c[e^psi],  psi = theta^2 s^2/2 + alpha log|v_theta/v|_+ - beta log|v_theta/v|_- - t (arg_+ + arg_-)
+ *
+ *          for every t >= T when psi is taken at T, because both args are >= 0.  Any 0 < theta < pi is valid.
+ * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so the
+ *          n-th power is meaningful for any n.
+ */
+#include "rooms.h"
+
+#include <math.h>
+
+double ew_decay_theta(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double T)
+{
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c;
+    const int two = m->kind == EW_KIND_REPLACE;
+    double d = 0.0, v = 0.0, sum = 0.0;
+    for (int i = 0; i < nd->count; i++) {
+        const double a = nd->dp[i], b = two ? nd->dm[i] : 0.0;
+        sum += nd->p[i];
+        d += nd->p[i] * (a + b);
+        v += nd->p[i] * (alpha * a * (1.0 - a) - at->c * b * (1.0 - b));
+    }
+    const double curve = m->s * m->s - v / sum;
+    const double theta = T * d / sum / fmax(curve, 0.25 * m->s * m->s);
+    return fmin(theta, 1.6);
+}
+
+double ew_decay_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)
+{
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c;
+    const int two = m->kind == EW_KIND_REPLACE;
+    const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
+    const double g = 0.5 * theta * theta * m->s * m->s;
+    double sum = 0.0, size = 0.0;
+    for (int i = 0; i < nd->count; i++) {
+        const double d = nd->dp[i], a = atan2(d * si, 1.0 - d + d * co);
+        const double l = 0.5 * alpha * log1p(-2.0 * d * (1.0 - d) * ver);
+        double psi = g + l - T * a, abs_psi = g + fabs(l) + T * a;
+        if (two) {
+            const double e = nd->dm[i], b = atan2(e * si, 1.0 - e + e * co);
+            const double k = -0.5 * at->c * log1p(-2.0 * e * (1.0 - e) * ver);
+            psi += k - T * b;
+            abs_psi += fabs(k) + T * b;
+        }
+        sum += nd->p[i] * expm1(psi);
+        size += nd->p[i] * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
+    }
+    *slack = 1e-11 * size / (1.0 + at->m0); /* rounding of p, psi and the sum, relative 1e-13 or better each */
+    return sum / (1.0 + at->m0);
+}

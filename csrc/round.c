@@ -1,0 +1,26 @@
+/* round.c - the only place that rounds outward.
+ *
+ * No directed rounding modes: every quantity carries an a-priori error bound, and what is left (the last few additions that
+ * form an end of an interval) is covered by stepping a few ulps outward.
+ */
+#include "core.h"
+
+#include <float.h>
+#include <math.h>
+
+double ew_up(double x)
+{
+    return x + (fabs(x) * 0x1p-50 + DBL_MIN);
+}
+
+double ew_down(double x)
+{
+    return x - (fabs(x) * 0x1p-50 + DBL_MIN);
+}
+
+double ew_trim(double x, int bits)
+{
+    int e;
+    double f = frexp(x, &e);
+    return ldexp(nearbyint(ldexp(f, bits)), e - bits);
+}

@@ -1,0 +1,32 @@
+"""Certified privacy accounting for DP-SGD: every result is an interval, and its upper end is safe to publish.
+
+>>> import edgeworth_acct as ea
+>>> ea.epsilon_bounds(sigma=1.0, q=0.01, steps=10000, delta=1e-5)  # doctest: +ELLIPSIS
+Bounds(lower=6.1877123..., upper=6.1877123...)
+"""
+
+from edgeworth_acct.accounting import (
+    delta,
+    delta_bounds,
+    epsilon,
+    epsilon_bounds,
+    max_sampling_rate,
+    max_steps,
+    noise_multiplier,
+)
+from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.errors import PrecisionError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bounds",
+    "PrecisionError",
+    "delta",
+    "delta_bounds",
+    "epsilon",
+    "epsilon_bounds",
+    "max_sampling_rate",
+    "max_steps",
+    "noise_multiplier",
+]

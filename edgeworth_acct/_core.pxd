@@ -1,0 +1,46 @@
+"""Mirror of csrc/edgeworth.h and csrc/special.h."""
+
+from libc.stdint cimport int64_t
+
+
+cdef extern from "edgeworth.h" nogil:
+    ctypedef enum ew_status:
+        EW_OK
+        EW_BAD_SIGMA
+        EW_BAD_Q
+        EW_BAD_STEPS
+        EW_BAD_DELTA
+        EW_BAD_EPSILON
+        EW_BAD_ADJACENCY
+        EW_BAD_RTOL
+        EW_PRECISION
+        EW_UNREACHABLE
+        EW_STATUS_COUNT
+
+    ctypedef enum ew_adjacency:
+        EW_ADD_OR_REMOVE
+        EW_ADD
+        EW_REMOVE
+        EW_REPLACE_ONE
+
+    size_t ew_work_size() noexcept
+
+    ew_status ew_epsilon(double *out, double sigma, double q, int64_t steps, double delta,
+                         ew_adjacency adjacency, double rtol, void *work) noexcept
+    ew_status ew_delta(double *out, double sigma, double q, int64_t steps, double epsilon,
+                       ew_adjacency adjacency, double rtol, void *work) noexcept
+
+    ew_status ew_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
+                                  ew_adjacency adjacency, void *work) noexcept
+    ew_status ew_max_steps(int64_t *out, double epsilon, double sigma, double q, double delta,
+                           ew_adjacency adjacency, void *work) noexcept
+    ew_status ew_max_sampling_rate(double *out, double epsilon, double sigma, int64_t steps, double delta,
+                                   ew_adjacency adjacency, void *work) noexcept
+
+
+cdef extern from "special.h" nogil:
+    double ew_log1pmx(double x) noexcept
+    double ew_expm1mx(double x) noexcept
+    void ew_cexpm1mx(double *out, double re, double im) noexcept
+    double ew_erfcx(double x) noexcept
+    double ew_log_ndtr(double x) noexcept

@@ -1,0 +1,211 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=True
+"""The binding of csrc/: convert, release the GIL, call, hand back the status.  No arithmetic.
+
+Every accounting function comes twice.  The scalar one returns (status, result...).  The array one takes equally long
+1-D arrays, fills its outputs and returns (status, index): EW_OK and the length, or the first failure and where it is.
+"""
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+STATUS = {
+    "EW_OK": EW_OK,
+    "EW_BAD_SIGMA": EW_BAD_SIGMA,
+    "EW_BAD_Q": EW_BAD_Q,
+    "EW_BAD_STEPS": EW_BAD_STEPS,
+    "EW_BAD_DELTA": EW_BAD_DELTA,
+    "EW_BAD_EPSILON": EW_BAD_EPSILON,
+    "EW_BAD_ADJACENCY": EW_BAD_ADJACENCY,
+    "EW_BAD_RTOL": EW_BAD_RTOL,
+    "EW_PRECISION": EW_PRECISION,
+    "EW_UNREACHABLE": EW_UNREACHABLE,
+}
+STATUS_COUNT = EW_STATUS_COUNT
+
+ADJACENCY = {
+    "add_or_remove": EW_ADD_OR_REMOVE,
+    "add": EW_ADD,
+    "remove": EW_REMOVE,
+    "replace_one": EW_REPLACE_ONE,
+}
+
+
+# Workspaces.  One call owns one; the pool keeps at most POOL_LIMIT of them for the next calls.  Every touch of the
+# pool is a single list operation, atomic under the GIL and, without one, under the list's own lock.
+
+cdef Py_ssize_t POOL_LIMIT = 16
+cdef list pool = []
+
+
+cdef class Workspace:
+    cdef void *memory
+
+    def __cinit__(self):
+        self.memory = malloc(ew_work_size())
+        if self.memory is NULL:
+            raise MemoryError("no memory for a workspace")
+
+    def __dealloc__(self):
+        free(self.memory)
+
+
+cdef Workspace borrow():
+    try:
+        return <Workspace> pool.pop()
+    except IndexError:
+        return Workspace()
+
+
+cdef int give_back(Workspace workspace) except -1:
+    if len(pool) < POOL_LIMIT:
+        pool.append(workspace)
+    return 0
+
+
+# Intervals: epsilon of delta, delta of epsilon.
+
+ctypedef ew_status (*interval_function)(double *, double, double, int64_t, double, ew_adjacency, double,
+                                        void *) noexcept nogil
+
+
+cdef tuple interval(interval_function function, double sigma, double q, int64_t steps, double x, ew_adjacency adjacency,
+                    double rtol):
+    cdef double[2] out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = function(out, sigma, q, steps, x, adjacency, rtol, workspace.memory)
+    give_back(workspace)
+    return status, out[0], out[1]
+
+
+cdef tuple interval_array(interval_function function, double[::1] lower, double[::1] upper, const double[:] sigma,
+                          const double[:] q, const int64_t[:] steps, const double[:] x, ew_adjacency adjacency,
+                          double rtol):
+    cdef double[2] out
+    cdef ew_status status = EW_OK
+    cdef Py_ssize_t i, size = lower.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        for i in range(size):
+            status = function(out, sigma[i], q[i], steps[i], x[i], adjacency, rtol, workspace.memory)
+            if status != EW_OK:
+                size = i
+                break
+            lower[i], upper[i] = out[0], out[1]
+    give_back(workspace)
+    return status, size
+
+
+def epsilon(double sigma, double q, int64_t steps, double delta, int adjacency, double rtol):
+    return interval(ew_epsilon, sigma, q, steps, delta, <ew_adjacency> adjacency, rtol)
+
+
+def delta(double sigma, double q, int64_t steps, double epsilon, int adjacency, double rtol):
+    return interval(ew_delta, sigma, q, steps, epsilon, <ew_adjacency> adjacency, rtol)
+
+
+def epsilon_array(lower, upper, sigma, q, steps, delta, int adjacency, double rtol):
+    return interval_array(ew_epsilon, lower, upper, sigma, q, steps, delta, <ew_adjacency> adjacency, rtol)
+
+
+def delta_array(lower, upper, sigma, q, steps, epsilon, int adjacency, double rtol):
+    return interval_array(ew_delta, lower, upper, sigma, q, steps, epsilon, <ew_adjacency> adjacency, rtol)
+
+
+# Calibration to a real number: the noise multiplier (a = epsilon, b = q), the sampling rate (a = epsilon, b = sigma).
+
+ctypedef ew_status (*real_function)(double *, double, double, int64_t, double, ew_adjacency, void *) noexcept nogil
+
+
+cdef tuple real(real_function function, double a, double b, int64_t steps, double delta, ew_adjacency adjacency):
+    cdef double out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = function(&out, a, b, steps, delta, adjacency, workspace.memory)
+    give_back(workspace)
+    return status, out
+
+
+cdef tuple real_array(real_function function, double[::1] result, const double[:] a, const double[:] b,
+                      const int64_t[:] steps, const double[:] delta, ew_adjacency adjacency):
+    cdef ew_status status = EW_OK
+    cdef Py_ssize_t i, size = result.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        for i in range(size):
+            status = function(&result[i], a[i], b[i], steps[i], delta[i], adjacency, workspace.memory)
+            if status != EW_OK:
+                size = i
+                break
+    give_back(workspace)
+    return status, size
+
+
+def noise_multiplier(double epsilon, double q, int64_t steps, double delta, int adjacency):
+    return real(ew_noise_multiplier, epsilon, q, steps, delta, <ew_adjacency> adjacency)
+
+
+def max_sampling_rate(double epsilon, double sigma, int64_t steps, double delta, int adjacency):
+    return real(ew_max_sampling_rate, epsilon, sigma, steps, delta, <ew_adjacency> adjacency)
+
+
+def noise_multiplier_array(result, epsilon, q, steps, delta, int adjacency):
+    return real_array(ew_noise_multiplier, result, epsilon, q, steps, delta, <ew_adjacency> adjacency)
+
+
+def max_sampling_rate_array(result, epsilon, sigma, steps, delta, int adjacency):
+    return real_array(ew_max_sampling_rate, result, epsilon, sigma, steps, delta, <ew_adjacency> adjacency)
+
+
+# Calibration to a count.
+
+def max_steps(double epsilon, double sigma, double q, double delta, int adjacency):
+    cdef int64_t out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = ew_max_steps(&out, epsilon, sigma, q, delta, <ew_adjacency> adjacency, workspace.memory)
+    give_back(workspace)
+    return status, out
+
+
+def max_steps_array(int64_t[::1] result, const double[:] epsilon, const double[:] sigma, const double[:] q,
+                    const double[:] delta, int adjacency):
+    cdef ew_status status = EW_OK
+    cdef Py_ssize_t i, size = result.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        for i in range(size):
+            status = ew_max_steps(&result[i], epsilon[i], sigma[i], q[i], delta[i], <ew_adjacency> adjacency,
+                                  workspace.memory)
+            if status != EW_OK:
+                size = i
+                break
+    give_back(workspace)
+    return status, size
+
+
+# Special functions, for tests.
+
+def log1pmx(double x):
+    return ew_log1pmx(x)
+
+
+def expm1mx(double x):
+    return ew_expm1mx(x)
+
+
+def cexpm1mx(double complex z):
+    cdef double[2] out
+    ew_cexpm1mx(out, z.real, z.imag)
+    return complex(out[0], out[1])
+
+
+def erfcx(double x):
+    return ew_erfcx(x)
+
+
+def log_ndtr(double x):
+    return ew_log_ndtr(x)

@@ -1,0 +1,409 @@
+"""The privacy of a DP-SGD run: `steps` adaptive steps of the Poisson-subsampled Gaussian mechanism.
+
+One step draws a batch in which every record appears independently with probability `q`, clips each record's gradient
+to Euclidean norm `C`, sums, and adds normal noise of standard deviation ``sigma * C`` to every coordinate.  `sigma` is
+the noise multiplier; ``q = 1`` is the Gaussian mechanism.  With P(m) = (1 - q) N(0, sigma^2) + q N(m, sigma^2), the sum
+of the privacy losses of `steps` independent draws from a pair of laws gives delta as a function of epsilon:
+
+===================  ==============================  ===============================================================
+adjacency            pair (first against second)     neighbouring data sets
+===================  ==============================  ===============================================================
+``"remove"``         P(1) against N(0, sigma^2)      the first has one record more than the second
+``"add"``            N(0, sigma^2) against P(1)      the first has one record fewer than the second
+``"add_or_remove"``  the larger of the two           either; what most DP-SGD papers report [1]_ [2]_
+``"replace_one"``    P(1) against P(-1)              one record replaced by another: same size, twice the distance [3]_
+===================  ==============================  ===============================================================
+
+Each direction is composed on its own and the larger result taken; directions are never mixed step by step [2]_.  These
+pairs dominate every pair of neighbours and every adaptive choice of the gradients.  Shuffled epochs and batches of a
+fixed size are other mechanisms, with other and possibly much larger epsilon [3]_.
+
+References
+----------
+.. [1] M. Abadi, A. Chu, I. Goodfellow, H. B. McMahan, I. Mironov, K. Talwar, L. Zhang. "Deep Learning with Differential
+   Privacy." CCS 2016. arXiv:1607.00133.
+.. [2] Y. Zhu, J. Dong, Y.-X. Wang. "Optimal Accounting of Differential Privacy via Characteristic Function." AISTATS
+   2022. arXiv:2106.08567.  On amplification itself: B. Balle, G. Barthe, M. Gaboardi. "Privacy Amplification by
+   Subsampling: Tight Analyses via Couplings and Divergences." NeurIPS 2018. arXiv:1807.01647.
+.. [3] C. J. Lebeda, M. Regehr, G. Kamath, T. Steinke. "Avoiding Pitfalls for Privacy Accounting of Subsampled
+   Mechanisms under Composition." 2024. arXiv:2405.20769.
+"""
+
+from math import inf
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeworth_acct import _core
+from edgeworth_acct._evaluate import Kernel, evaluate
+from edgeworth_acct.arguments import DELTA, EPSILON, Q, SIGMA, STEPS, TARGET_EPSILON, choose, rtol_value
+from edgeworth_acct.bounds import Bounds, Real
+
+_METHODS = ("certified",)
+_RTOL = 1e-9
+
+_INTERVAL = (np.float64, np.float64)
+_EPSILON = Kernel(_core.epsilon, _core.epsilon_array, (SIGMA, Q, STEPS, DELTA), _INTERVAL)
+_DELTA = Kernel(_core.delta, _core.delta_array, (SIGMA, Q, STEPS, EPSILON), _INTERVAL)
+_NOISE_MULTIPLIER = Kernel(
+    _core.noise_multiplier,
+    _core.noise_multiplier_array,
+    (TARGET_EPSILON, Q, STEPS, DELTA),
+    (np.float64,),
+    "no noise multiplier up to 1e4 meets the target",
+)
+_MAX_STEPS = Kernel(
+    _core.max_steps,
+    _core.max_steps_array,
+    (TARGET_EPSILON, SIGMA, Q, DELTA),
+    (np.int64,),
+    "not even a single step meets the target",
+)
+_MAX_SAMPLING_RATE = Kernel(
+    _core.max_sampling_rate,
+    _core.max_sampling_rate_array,
+    (TARGET_EPSILON, SIGMA, STEPS, DELTA),
+    (np.float64,),
+    "no sampling rate down to 1e-12 meets the target",
+)
+
+
+def epsilon(
+    sigma: ArrayLike,
+    q: ArrayLike,
+    steps: ArrayLike,
+    delta: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    method: str = "certified",
+    order: int | None = None,
+    threads: int | None = None,
+) -> Real:
+    """Epsilon at `delta`, rounded up: the number to publish.
+
+    Guarantee: the run is (result, `delta`)-differentially private; the result is never below the exact epsilon.
+
+    Parameters
+    ----------
+    sigma : float or array_like
+        Noise multiplier: the noise's standard deviation over the clip norm (dimensionless).
+    q : float or array_like
+        Sampling rate: the probability with which a record enters a batch, in (0, 1].
+    steps : int or array_like
+        Number of steps; 10.0 and NumPy integers are integers.
+    delta : float or array_like
+        In (0, 1).
+    adjacency : {"add_or_remove", "add", "remove", "replace_one"}
+        Neighbouring relation, see `edgeworth_acct.accounting`.
+    method : {"certified"}
+        "certified" is the upper end of `epsilon_bounds`.
+    order : None
+        Order of an expansion; "certified" has none.
+    threads : int, optional
+        Threads that share an array's elements; one if not given.
+
+    Returns
+    -------
+    float or ndarray
+        Nats; an array of the arguments' broadcast shape if any of them is an array.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is out of range or of the wrong type.
+    PrecisionError
+        No interval could be certified; never within the certified domain (see `epsilon_bounds`).
+
+    See Also
+    --------
+    epsilon_bounds : both ends.
+
+    Examples
+    --------
+    SST-2 with batch 2000, 20 epochs, at the noise that an Edgeworth estimate once put at epsilon 8:
+
+    >>> f"{epsilon(sigma=0.7865, q=2000 / 67349, steps=660, delta=1e-5):.6f}"
+    '8.289118'
+    """
+    choose("method", method, _METHODS)
+    if order is not None:
+        raise ValueError(f'order must be None with method="certified", got {order!r}')
+    _, _, upper = evaluate(_EPSILON, (sigma, q, steps, delta), adjacency, threads, _RTOL)
+    return upper
+
+
+def epsilon_bounds(
+    sigma: ArrayLike,
+    q: ArrayLike,
+    steps: ArrayLike,
+    delta: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    method: str = "certified",
+    rtol: float = _RTOL,
+    threads: int | None = None,
+) -> Bounds:
+    """Epsilon at `delta` from both sides.
+
+    Guarantee: ``lower <= exact epsilon <= upper`` for the arguments read as the doubles they are, with discretisation,
+    truncation and floating-point error included.
+
+    Parameters
+    ----------
+    sigma, q, steps, delta, adjacency, threads
+        As in `epsilon`.
+    method : {"certified"}
+        "certified": exact inversion of the characteristic function with every error bounded.
+    rtol : float
+        Wanted relative width: ``upper - lower <= rtol * upper``, unless epsilon is so close to 0 that delta cannot
+        resolve it.
+
+    Returns
+    -------
+    Bounds
+        Two floats, or two arrays of the arguments' broadcast shape.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is out of range or of the wrong type; the message names it, its value and the range.
+    PrecisionError
+        No interval could be certified.  Never for sigma in [0.1, 1e4], q in [1e-12, 1], steps in [1, 1e13] and delta in
+        [1e-300, 0.99] at the default `rtol`.
+
+    Notes
+    -----
+    Edge cases: epsilon is floored at 0; where epsilon = 0 already meets `delta` it is exactly ``Bounds(0.0, 0.0)``.
+
+    Examples
+    --------
+    >>> lower, upper = epsilon_bounds(0.7865, 2000 / 67349, 660, 1e-5)
+    >>> lower <= 8.2891179057434 <= upper, upper - lower <= 1e-9 * upper
+    (True, True)
+    >>> epsilon_bounds(1.0, [0.001, 0.01], 10000, [[1e-5], [1e-6]]).upper.shape
+    (2, 2)
+    """
+    choose("method", method, _METHODS)
+    if not (type(rtol) is float and 0.0 < rtol < inf):
+        rtol = rtol_value(rtol)
+    _, lower, upper = evaluate(_EPSILON, (sigma, q, steps, delta), adjacency, threads, rtol)
+    return Bounds(lower, upper)
+
+
+def delta(
+    sigma: ArrayLike,
+    q: ArrayLike,
+    steps: ArrayLike,
+    epsilon: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    threads: int | None = None,
+) -> Real:
+    """Delta at `epsilon`, rounded up: the number to publish.
+
+    Guarantee: the run is (`epsilon`, result)-differentially private; the result is never below the exact delta.
+
+    Parameters
+    ----------
+    sigma, q, steps, adjacency, threads
+        As in `edgeworth_acct.epsilon`.
+    epsilon : float or array_like
+        Any finite real number, in nats; negative ones too.
+
+    Returns
+    -------
+    float or ndarray
+        In [0, 1]; an array of the arguments' broadcast shape if any of them is an array.
+
+    Raises
+    ------
+    ValueError, TypeError, PrecisionError
+        As in `epsilon_bounds`.
+
+    Examples
+    --------
+    >>> f"{delta(sigma=0.7865, q=2000 / 67349, steps=660, epsilon=8.0):.2e}"
+    '1.69e-05'
+    """
+    _, _, upper = evaluate(_DELTA, (sigma, q, steps, epsilon), adjacency, threads, _RTOL)
+    return upper
+
+
+def delta_bounds(
+    sigma: ArrayLike,
+    q: ArrayLike,
+    steps: ArrayLike,
+    epsilon: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    rtol: float = _RTOL,
+    threads: int | None = None,
+) -> Bounds:
+    """Delta at `epsilon` from both sides.
+
+    Guarantee: ``lower <= exact delta <= upper`` for the arguments read as the doubles they are, with discretisation,
+    truncation and floating-point error included.
+
+    Parameters
+    ----------
+    sigma, q, steps, adjacency, threads
+        As in `edgeworth_acct.epsilon`.
+    epsilon : float or array_like
+        Any finite real number, in nats; negative ones too.
+    rtol : float
+        Wanted relative width.
+
+    Returns
+    -------
+    Bounds
+        Two floats, or two arrays of the arguments' broadcast shape.
+
+    Raises
+    ------
+    ValueError, TypeError, PrecisionError
+        As in `epsilon_bounds`.
+
+    Notes
+    -----
+    Edge cases: "add" with q < 1 has delta exactly 0 from epsilon = -steps * log(1 - q) on.
+
+    Examples
+    --------
+    The Gaussian mechanism (q = 1, one step, sigma = 1) has a closed form:
+
+    >>> 0.126936737506862 in delta_bounds(1.0, 1.0, 1, 1.0)
+    True
+    """
+    if not (type(rtol) is float and 0.0 < rtol < inf):
+        rtol = rtol_value(rtol)
+    _, lower, upper = evaluate(_DELTA, (sigma, q, steps, epsilon), adjacency, threads, rtol)
+    return Bounds(lower, upper)
+
+
+def noise_multiplier(
+    epsilon: ArrayLike,
+    q: ArrayLike,
+    steps: ArrayLike,
+    delta: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    threads: int | None = None,
+) -> Real:
+    """Smallest noise multiplier that meets a budget, rounded up.
+
+    Guarantee: ``edgeworth_acct.epsilon(result, q, steps, delta) <= epsilon``, and the result is at most 1e-9 (relative)
+    above the optimum.
+
+    Parameters
+    ----------
+    epsilon : float or array_like
+        Target, in nats, finite and >= 0.
+    q, steps, delta, adjacency, threads
+        As in `edgeworth_acct.epsilon`.
+
+    Returns
+    -------
+    float or ndarray
+        In units of the clip norm; an array of the arguments' broadcast shape if any of them is an array.
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range, or not even a noise multiplier of 1e4 meets the target.
+    TypeError, PrecisionError
+        As in `epsilon_bounds`.
+
+    Examples
+    --------
+    The smallest honest noise for SST-2 at epsilon 8, batch 2000, 20 epochs:
+
+    >>> f"{noise_multiplier(epsilon=8.0, q=2000 / 67349, steps=660, delta=1e-5):.6f}"
+    '0.798198'
+    """
+    _, result = evaluate(_NOISE_MULTIPLIER, (epsilon, q, steps, delta), adjacency, threads)
+    return result
+
+
+def max_steps(
+    epsilon: ArrayLike,
+    sigma: ArrayLike,
+    q: ArrayLike,
+    delta: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    threads: int | None = None,
+) -> int | NDArray[np.int64]:
+    """Largest number of steps within a budget.
+
+    Guarantee: ``edgeworth_acct.epsilon(sigma, q, result, delta) <= epsilon``, and one more step does not.
+
+    Parameters
+    ----------
+    epsilon : float or array_like
+        Target, in nats, finite and >= 0.
+    sigma, q, delta, adjacency, threads
+        As in `edgeworth_acct.epsilon`.
+
+    Returns
+    -------
+    int or ndarray of int64
+        From 1 to 10**13; an array of the arguments' broadcast shape if any of them is an array.
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range, or not even a single step meets the target.
+    TypeError, PrecisionError
+        As in `epsilon_bounds`.
+
+    Examples
+    --------
+    >>> max_steps(epsilon=8.0, sigma=0.798198, q=2000 / 67349, delta=1e-5)
+    660
+    """
+    _, result = evaluate(_MAX_STEPS, (epsilon, sigma, q, delta), adjacency, threads)
+    return result
+
+
+def max_sampling_rate(
+    epsilon: ArrayLike,
+    sigma: ArrayLike,
+    steps: ArrayLike,
+    delta: ArrayLike,
+    *,
+    adjacency: str = "add_or_remove",
+    threads: int | None = None,
+) -> Real:
+    """Largest sampling rate within a budget, rounded down.
+
+    Guarantee: ``edgeworth_acct.epsilon(sigma, result, steps, delta) <= epsilon``, and the result is at most 1e-9
+    (relative) below the optimum.
+
+    Parameters
+    ----------
+    epsilon : float or array_like
+        Target, in nats, finite and >= 0.
+    sigma, steps, delta, adjacency, threads
+        As in `edgeworth_acct.epsilon`.
+
+    Returns
+    -------
+    float or ndarray
+        In [1e-12, 1]; an array of the arguments' broadcast shape if any of them is an array.
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range, or not even a rate of 1e-12 meets the target.
+    TypeError, PrecisionError
+        As in `epsilon_bounds`.
+
+    Examples
+    --------
+    The rate, times 67349 records, is the expected batch:
+
+    >>> f"{67349 * max_sampling_rate(epsilon=8.0, sigma=0.798198, steps=660, delta=1e-5):.0f}"
+    '2000'
+    """
+    _, result = evaluate(_MAX_SAMPLING_RATE, (epsilon, sigma, steps, delta), adjacency, threads)
+    return result
