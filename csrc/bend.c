@@ -21,17 +21,7 @@
 
 #include <math.h>
 
-enum { M_NODES = 16, NODE_MOST = 6000, QUAD_MOST = 6000 };
-
-/* Positive Gauss-Legendre nodes and weights, 16 points; digits from the recurrence of the Legendre polynomials (tests redo them). */
-static const double gl_x[M_NODES / 2] = {
-    0x1.852bd6676a9f9p-4, 0x1.205cae642337cp-2, 0x1.d50259a43a772p-2, 0x1.3c5a466d5e8b8p-1,
-    0x1.82c45dda4726bp-1, 0x1.bb3403514e483p-1, 0x1.e39f56616f9b0p-1, 0x1.fa92c264d787ep-1,
-};
-static const double gl_w[M_NODES / 2] = {
-    0x1.83feae80e4dfcp-3, 0x1.75f8c77e0c00fp-3, 0x1.5a6ebbb5a75fcp-3, 0x1.325f61bca3cbfp-3,
-    0x1.fe7af2bad386ap-4, 0x1.85c4ee79cc258p-4, 0x1.fdfb1a2c1265dp-5, 0x1.bcddab4b7c211p-6,
-};
+enum { NODE_MOST = 6000, QUAD_MOST = 6000 };
 
 /* One line Im x = theta s^2 of quadrature nodes: lambda_+- = A +- i B and the bounds of a cell to the right of each node. */
 typedef struct {
@@ -232,7 +222,7 @@ int ew_bend(ew_contour *ct, const ew_model *m, const ew_saddle *sp, double tol, 
     ct->count = 0;
     const double kappa = sqrt(0.8 * s * s * b.mid.theta), t0 = 0.5 * c + 1e-3, root0 = sqrt(t0);
     double tau = 0.0, r = p0, step = fmin(0.5 * fmax(c, 1e-3), 0.6 / sp->spread), errors = 0.0, tail = INFINITY, r_most = fabs(p0);
-    for (int panels = 0; panels < NODE_MOST / M_NODES;) {
+    for (int panels = 0; panels < NODE_MOST / EW_GAUSS;) {
         if (tau > 0.0 && r * b.gap > 3.0) { /* what is left if the path goes straight up from here */
             const double one = over_disc(&b, &b.mid, r, r, tau, 0), base = m->kind == EW_KIND_REPLACE ? exp(-m->log1mq) : 1.0;
             const double two = base + fabs(r - 0.5 * (m->kind == EW_KIND_REPLACE)) * over_disc(&b, &b.mid, r, r, tau, 1);
@@ -247,7 +237,7 @@ int ew_bend(ew_contour *ct, const ew_model *m, const ew_saddle *sp, double tol, 
         for (double rho = 3.2; rho > 1.9; rho -= 0.9) {
             const double radius = half * 0.5 * (rho + 1.0 / rho);
             const double f = disc_log(&b, cr, cti, radius, &centre);
-            const double e = f - scale + log(half * (64.0 / 15.0) / EW_PI) - 2.0 * M_NODES * log(rho) - log1p(-1.0 / (rho * rho));
+            const double e = f - scale + log(half * (64.0 / 15.0) / EW_PI) - 2.0 * EW_GAUSS * log(rho) - log1p(-1.0 / (rho * rho));
             best = fmin(best, e);
             if (best < log_tol - 3.5)
                 break;
@@ -260,8 +250,8 @@ int ew_bend(ew_contour *ct, const ew_model *m, const ew_saddle *sp, double tol, 
         }
         const double box = strip_error(&b, fmin(r, rn), fmax(r, rn), tau);
         errors += exp(best);
-        for (int k = 0; k < M_NODES; k++) {
-            const double x = k < M_NODES / 2 ? -gl_x[k] : gl_x[k - M_NODES / 2], w = gl_w[k % (M_NODES / 2)];
+        for (int k = 0; k < EW_GAUSS; k++) {
+            const double x = k < EW_GAUSS / 2 ? -ew_gauss_x[k] : ew_gauss_x[k - EW_GAUSS / 2], w = ew_gauss_w[k % (EW_GAUSS / 2)];
             const double pr = cr + x * hr, pi = cti + x * ht;
             double g[3];
             value(g, &b.mid, pr, pi);

@@ -40,6 +40,8 @@ typedef struct {
 typedef struct {
     int count;
     double hu;
+    double from, panel; /* Gauss-Legendre panels instead (panel > 0): [from, from + panel], ... up to the hard cut `to` */
+    double to;
     double *y, *u;
     double *lw, *w;     /* log and value of hu phi(u) g(u) */
     double *loss;       /* privacy loss */
@@ -67,10 +69,15 @@ double ew_up(double x);             /* >= x, by a few ulps */
 double ew_down(double x);           /* <= x */
 double ew_trim(double x, int bits); /* x rounded to so many bits: its small multiples are exact */
 
+/* gauss.c: the positive half of the 16-point Gauss-Legendre rule on [-1, 1] */
+enum { EW_GAUSS = 16 };
+extern const double ew_gauss_x[EW_GAUSS / 2], ew_gauss_w[EW_GAUSS / 2];
+
 /* model.c */
 void ew_model_init(ew_model *m, int kind, double sigma, double q, double n);
 void ew_nodes_bind(ew_nodes *nd, double (*arrays)[EW_KMAX]);
 void ew_nodes_append(ew_nodes *nd, const ew_model *m, long first, int count); /* grid indices first.. ; hu must be set */
+void ew_nodes_panels(ew_nodes *nd, const ew_model *m, double from, double to, double longest);
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c);
 double ew_excess(const ew_nodes *nd, const ew_moments *at, double d);         /* M(c+d) - M(c), from the weights p at c */
 

@@ -25,7 +25,7 @@ double ew_decay_theta(const ew_model *m, const ew_nodes *nd, const ew_moments *a
     }
     const double curve = m->s * m->s - v / sum;
     const double theta = T * d / sum / fmax(curve, 0.25 * m->s * m->s);
-    return fmin(theta, 1.6);
+    return fmin(theta, 1.57);
 }
 
 double ew_decay_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)

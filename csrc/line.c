@@ -72,6 +72,19 @@ static double lse(double a, double b)
     return t == -INFINITY ? t : t + log1p(exp(-fabs(a - b)));
 }
 
+/* M(z) - 1 is summed as E[g e^{z loss}] - E[g] + z E[g e^{-loss} - g], and |g e^{-loss} - g| <= q (e^{w} + e^{w'}): its errors are at
+ * most so many times those of the first piece. */
+static double control(const ew_model *m, double z)
+{
+    return 2.0 + 2.0 * z * m->q;
+}
+
+static double control_ends(const ew_model *m, const ew_nodes *nd, double z)
+{
+    const double y = fmax(nd->y[nd->count - 1], m->kind == EW_KIND_REPLACE ? -nd->y[0] : 0.0);
+    return 2.0 + 2.0 * z * fmin(1.0, m->q * (1.0 + exp(y)));
+}
+
 /* One plan: how far to go (T), how fine in u, and what it costs. */
 enum { SEGMENTS = 4 };
 typedef struct {
@@ -120,7 +133,7 @@ static const double part[SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
 
 static int plan_nodes(plan *pl, const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double log_tol)
 {
-    const double s = m->s, amax = fmin(0.93 * EW_PI * s, 11.0), log_z = log(2.0 + 2.0 * (sp->c + pl->T)) - sp->at.k0;
+    const double s = m->s, amax = fmin(0.93 * EW_PI * s, 11.0), log_z = log(control(m, sp->c + pl->T)) - sp->at.k0;
     const double log_any = -5.0 - log(m->n); /* n-th powers need at least this everywhere */
     pl->hu = INFINITY;
     for (int i = 0; i < SEGMENTS; i++) {
@@ -164,6 +177,28 @@ static int plan_nodes(plan *pl, const ew_model *m, const ew_nodes *coarse, const
     return 1;
 }
 
+/* Log of the quadrature error of g e^{z loss}, Re z = c, |Im z| <= t, by whichever rule the nodes are. */
+static double grid_log(const ew_model *m, const ew_nodes *coarse, const ew_nodes *fine, double a, double c, double t)
+{
+    if (fine->panel > 0.0)
+        return fmax(ew_panels_log(m, fine, c, t), ew_panels_log(m, fine, 0.0, 0.0) - m->log1mq) + 1.0;
+    return ew_strip_log(m, coarse, a / m->s, c, t) + 0.7 - log(expm1(2.0 * EW_PI * a / fine->hu));
+}
+
+/* Panels on [from, cut], short enough for an error of M below the tolerance at |Im z| = Tm. */
+static int fill_panels(ew_nodes *nd, const ew_model *m, const plan *pl, double cut, double c, double log_want)
+{
+    double longest = fmin(1.5, 1.4 * m->s);
+    for (int i = 0; i < 12; i++, longest *= 0.8) {
+        if (!((cut - pl->from) / longest * EW_GAUSS < EW_KMAX - 8))
+            return 0;
+        ew_nodes_panels(nd, m, pl->from, cut, longest);
+        if (ew_panels_log(m, nd, c, pl->Tm) < log_want)
+            return 1;
+    }
+    return 0;
+}
+
 static int fill(ew_nodes *nd, const ew_model *m, const plan *pl)
 {
     const double shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / m->s;
@@ -190,8 +225,13 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
     if (!plan_decay(&pl, m, coarse, sp, log_d0 + log_tol - 1.0, limit))
         return 0;
     const double log_quad = log_tol - log(n) - 4.0 - fmax(0.0, flat - log_d0); /* wanted error of M */
-    if (!plan_nodes(&pl, m, coarse, sp, log_quad))
+    if (sp->cut > 0.0) {
+        pl.from = -sqrt(2.0 * (5.0 - log_quad + log(control(m, c + pl.T)))) - 1.0 / m->s;
+        pl.to = sp->cut;
+        pl.hu = 0.1;
+    } else if (!plan_nodes(&pl, m, coarse, sp, log_quad)) {
         return 0;
+    }
     if (!((pl.to - pl.from) / pl.hu * (pl.T * pl.x / (2.0 * EW_PI)) < limit) || !(pl.T * pl.x / 6.2 < EW_JMAX - 2))
         return 0;
     ew_nodes fine;
@@ -199,10 +239,10 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
     ew_moments at;
     double ends = 0.0;
     for (int i = 0;; i++) {
-        if (!fill(&fine, m, &pl))
+        if (!(sp->cut > 0.0 ? fill_panels(&fine, m, &pl, sp->cut, c, log_quad - log(control(m, c + pl.T))) : fill(&fine, m, &pl)))
             return 0;
         ends = ew_ends_log(m, &fine, c);
-        if (ends <= log_quad - log(2.0 + 2.0 * (c + pl.T)) + 2.0)
+        if (ends <= log_quad - log(control_ends(m, &fine, c + pl.T)) + 2.0)
             break;
         if (i == 12)
             return 0;
@@ -212,12 +252,9 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
     ew_moments_at(&at, &fine, c);
     const double m_c = 1.0 + at.m0;
     /* error of M(c + it), relative to M(c), for |t| <= part[i] Tm */
-    double quad[SEGMENTS], log_strip[SEGMENTS];
-    for (int i = 0; i < SEGMENTS; i++) {
-        log_strip[i] = ew_strip_log(m, coarse, pl.a[i] / m->s, c, part[i] * pl.Tm);
-        quad[i] = (2.0 * exp(log_strip[i] - log(expm1(2.0 * EW_PI * pl.a[i] / fine.hu))) + exp(ends)) * (2.0 + 2.0 * (c + pl.Tm)) / m_c * (1.0 + 1e-6);
-    }
-    const double theta_a = pl.a[0] / m->s, grid = expm1(2.0 * EW_PI * pl.a[0] / fine.hu), zs = 2.0 + 2.0 * c;
+    double quad[SEGMENTS];
+    for (int i = 0; i < SEGMENTS; i++)
+        quad[i] = ((exp(grid_log(m, coarse, &fine, pl.a[i], c, part[i] * pl.Tm)) * control(m, c + pl.Tm) + exp(ends) * control_ends(m, &fine, c + pl.Tm)) / m_c + sp->lost * exp(sp->log_delta) / n * (2.0 + 2.0 * (c + pl.Tm))) * (1.0 + 1e-6);
 
     /* aliases */
     double low = INFINITY;
@@ -225,8 +262,8 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
     double d = fmin(pl.x / (S * S), fmax(1e3, 1e3 * c)), rate = c;
     double log_high = INFINITY, log_low = INFINITY, dm = fmin(d, 0.8 * c), best = INFINITY, trial = d;
     for (int i = 0; i < 12; i++, trial *= 0.6) { /* far ahead K may explode: then a smaller d */
-        const double ex = ew_excess(&fine, &at, trial), strip2 = ew_strip_log(m, coarse, theta_a, c + trial, 0.0);
-        const double err = (2.0 * exp(strip2) / grid + exp(ew_ends_log(m, &fine, c + trial))) * (2.0 + 2.0 * (c + trial)) / (m_c + ex);
+        const double ex = ew_excess(&fine, &at, trial);
+        const double err = (exp(grid_log(m, coarse, &fine, pl.a[0], c + trial, 0.0)) * control(m, c + trial) + exp(ew_ends_log(m, &fine, c + trial)) * control_ends(m, &fine, c + trial) + quad[0]) / (m_c + ex);
         const double v = n * log1p(ex / m_c) * (1.0 + 1e-9) - trial * eps + log_chernoff_factor(c + trial) + n * 1.01 * err + 1e-9 * fabs(trial * eps);
         if (n * err < 0.5 && v - trial * pl.x < best) {
             best = v - trial * pl.x;
@@ -237,8 +274,8 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
             break;
     }
     {
-        const double ex = ew_excess(&fine, &at, -dm), strip2 = ew_strip_log(m, coarse, theta_a, c - dm, 0.0);
-        const double err = (2.0 * exp(strip2) / grid + exp(ends)) * zs / (m_c + ex);
+        const double ex = ew_excess(&fine, &at, -dm);
+        const double err = (exp(grid_log(m, coarse, &fine, pl.a[0], c - dm, 0.0)) * control(m, c) + exp(ends) * control_ends(m, &fine, c) + quad[0]) / (m_c + ex);
         log_low = n * log1p(ex / m_c) * (1.0 - 1e-9) + dm * eps + log_chernoff_factor(c - dm) + n * 1.01 * err + 1e-9 * fabs(dm * eps);
     }
     for (int i = 0; i < 40; i++) {
@@ -265,12 +302,23 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
         const double theta = ew_decay_theta(m, &fine, &at, T), v = ew_decay_log(m, &fine, &at, theta, T, &slack);
         /* on Im u = +-alpha s the integrand of decay.c is at most e^{(theta^2 + alpha^2) s^2/2} |v|^.. e^{(T/2)(alpha - theta) arg} */
         double err = INFINITY, alpha = fmin(0.93 * EW_PI - theta, 9.0 / m->s);
-        for (int k = 0; k < 8 && !(n * err < 0.02 * (1.0 + v)); k++, alpha *= 0.6) {
+        for (int k = 0; k < 8 && !(n * err < 0.02 * (1.0 + v)) && !(fine.panel > 0.0); k++, alpha *= 0.6) {
             const double all = theta + alpha, strip = ew_strip_log(m, coarse, all, c, fmax(0.0, 0.5 * T * (alpha - theta) / all));
             err = fmin(err, 2.0 * exp(strip - theta * alpha * m->s * m->s - log(expm1(2.0 * EW_PI * alpha * m->s / fine.hu))));
         }
-        const double loss_of_cos = m->kind == EW_KIND_REMOVE ? 0.0 : -2.0 * (1.0 + c) * log(cos(0.5 * theta));
-        err += exp(ends + 0.5 * theta * theta * m->s * m->s + loss_of_cos);
+        /* |v_theta|^{-c} instead of v^{-c}: largest at the ends, because |1 + Y e^{i theta}| grows with Y (theta <= pi/2) */
+        const int last = fine.count - 1;
+        const double *d = m->kind == EW_KIND_ADD ? fine.dp : fine.dm, ver = 2.0 * sin(0.5 * theta) * sin(0.5 * theta);
+        const double turned = m->kind == EW_KIND_REMOVE ? 0.0 : -0.5 * c * log1p(-2.0 * ver * fmax(d[0] * (1.0 - d[0]), d[last] * (1.0 - d[last])));
+        const double grow = 0.5 * theta * theta * m->s * m->s;
+        if (fine.panel > 0.0) { /* the same on the ellipses; the segment that joins the shifted line to the cut */
+            const double e = 0.5 * EW_PI, y_far = m->odds * exp(-fine.from / m->s);
+            const double more = m->kind == EW_KIND_REPLACE ? c * y_far * (theta * e + 0.5 * theta * theta) : 0.0;
+            const double rise = 0.006 * fine.panel * ((1.0 + c) * fine.dp[last] + (m->kind == EW_KIND_REPLACE ? c * fine.dm[last] : 0.0)) / m->s;
+            err = exp(ew_panels_log(m, &fine, c, 0.5 * T) + grow + more + 1.0);
+            err += theta * m->s * exp(grow + turned + rise + fine.lw[last] + c * fine.loss[last]) / (0.5 * fine.panel * ew_gauss_w[EW_GAUSS / 2 - 1]);
+        }
+        err += exp(ends + grow + turned);
         tail = n * log1p(fmax(-1.0 + 1e-300, v + slack + 1.01 * err / m_c)) - log(EW_PI * T);
         if (tail <= log_d0 + log_tol + 0.5)
             break;
@@ -323,6 +371,6 @@ int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_
         ct->err[j] = 1.01 * power + 1.01 * EW_U * (1.0 + power) * (8.0 * (fabs(size) + fabs(turn) + n * fabs(b)) + 4.0 * t * fabs(eps) + 40.0);
     }
     ct->low = exp(low) + exp(tail);
-    ct->high = exp(tail);
+    ct->high = exp(tail) + sp->lost * exp(sp->log_delta - pref);
     return isfinite(ct->low);
 }

@@ -35,36 +35,63 @@ static double log_ratio(const ew_model *m, double y, double ey)
     return x > -0.5 ? log1p(x) : log((1.0 - m->q) + m->q * ey);
 }
 
+/* Node i at y (u = s y + shift), quadrature weight e^{log_w}. */
+static void put(ew_nodes *nd, const ew_model *m, int i, double y, double u, double log_w)
+{
+    const double ey = exp(y), up = m->odds * ey, lp = log1p(up);
+    double logg;
+    nd->y[i] = y;
+    nd->u[i] = u;
+    nd->lp[i] = lp;
+    nd->dp[i] = up / (1.0 + up);
+    if (m->kind == EW_KIND_REPLACE) {
+        const double um = m->odds / ey, far = y >= 0.0 ? um : up;
+        const double gap = 2.0 * m->odds * sinh(fabs(y));
+        nd->lm[i] = log1p(um);
+        nd->dm[i] = um / (1.0 + um);
+        nd->loss[i] = copysign(log1p(gap / (1.0 + far)), y);
+        logg = m->log1mq + lp;
+    } else {
+        const double l = log_ratio(m, y, ey);
+        nd->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
+        logg = m->kind == EW_KIND_ADD ? 0.0 : l;
+    }
+    nd->lw[i] = log_w - 0.5 * u * u + logg - 0.5 * EW_LOG_2PI;
+    nd->w[i] = exp(nd->lw[i]);
+    nd->e2m[i] = ew_expm1mx(-nd->loss[i]);
+}
+
+static double centre(const ew_model *m)
+{
+    return m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / m->s;
+}
+
 void ew_nodes_append(ew_nodes *nd, const ew_model *m, long first, int count)
 {
-    const double s = m->s, hy = ew_trim(nd->hu / s, 24), lc = log(nd->hu) - 0.5 * EW_LOG_2PI;
-    const double shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / s;
-    for (int i = nd->count; i < nd->count + count; i++) {
-        const double y = (double)(first + (i - nd->count)) * hy, u = s * y + shift;
-        const double ey = exp(y), up = m->odds * ey;
-        const double lp = log1p(up);
-        double logg;
-        nd->y[i] = y;
-        nd->u[i] = u;
-        nd->lp[i] = lp;
-        nd->dp[i] = up / (1.0 + up);
-        if (m->kind == EW_KIND_REPLACE) {
-            const double um = m->odds / ey, far = y >= 0.0 ? um : up;
-            const double gap = 2.0 * m->odds * sinh(fabs(y));
-            nd->lm[i] = log1p(um);
-            nd->dm[i] = um / (1.0 + um);
-            nd->loss[i] = copysign(log1p(gap / (1.0 + far)), y);
-            logg = m->log1mq + lp;
-        } else {
-            const double l = log_ratio(m, y, ey);
-            nd->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
-            logg = m->kind == EW_KIND_ADD ? 0.0 : l;
-        }
-        nd->lw[i] = lc - 0.5 * u * u + logg;
-        nd->w[i] = exp(nd->lw[i]);
-        nd->e2m[i] = ew_expm1mx(-nd->loss[i]);
+    const double s = m->s, hy = ew_trim(nd->hu / s, 24), log_w = log(nd->hu), shift = centre(m);
+    nd->panel = 0.0;
+    for (int i = 0; i < count; i++) {
+        const double y = (double)(first + i) * hy;
+        put(nd, m, nd->count + i, y, s * y + shift, log_w);
     }
     nd->count += count;
+}
+
+void ew_nodes_panels(ew_nodes *nd, const ew_model *m, double from, double to, double longest)
+{
+    const int panels = (int)ceil((to - from) / longest);
+    const double shift = centre(m);
+    nd->panel = (to - from) / panels;
+    nd->from = from;
+    nd->to = to;
+    nd->count = panels * EW_GAUSS;
+    for (int p = 0; p < panels; p++)
+        for (int k = 0; k < EW_GAUSS; k++) {
+            const int half = EW_GAUSS / 2, h = k < half ? half - 1 - k : k - half;
+            const double x = k < half ? -ew_gauss_x[h] : ew_gauss_x[h];
+            const double y = (from + nd->panel * (p + 0.5 + 0.5 * x) - shift) / m->s;
+            put(nd, m, p * EW_GAUSS + k, y, m->s * y + shift, log(0.5 * nd->panel * ew_gauss_w[h]));
+        }
 }
 
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)

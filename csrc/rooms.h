@@ -6,6 +6,7 @@
 
 /* strip.c */
 double ew_strip_log(const ew_model *m, const ew_nodes *nd, double theta, double c, double t); /* >= log N_a */
+double ew_panels_log(const ew_model *m, const ew_nodes *nd, double c, double t);
 double ew_ends_log(const ew_model *m, const ew_nodes *nd, double c);
 
 /* decay.c: >= log |phi_c(t)| for every t >= T */
@@ -18,10 +19,13 @@ typedef struct {
     double log_delta;    /* log delta(eps), wanted or estimated */
     int heavy;           /* the saddle point was useless (saddle.c, lighten); eps is only a start */
     double spread;       /* square root of the second derivative of the exponent at c */
+    double cut;          /* > 0: the law is cut there, and */
+    double lost;         /* so much of delta may be missing */
     ew_moments at;
 } ew_saddle;
 
 int ew_saddle_of_delta(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta); /* 0: no saddle within reach */
+int ew_saddle_cut(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta, double eps, int of_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double eps);
 
 /* line.c, bend.c: nodes of a contour, so that for eps near eps0

@@ -14,11 +14,25 @@ static double log_variation(const ew_model *m)
     return fmin(0.0, fmin(a, b) + (m->kind == EW_KIND_REPLACE ? log(2.0) : 0.0)) + 1e-9;
 }
 
+/* Past the cut nobody looks: the law cut there, if its tail was the trouble. */
+static void cut_if_heavy(ew_saddle *sp, const ew_model *m, ew_nodes *coarse, int of_delta)
+{
+    if (!sp->heavy)
+        return;
+    const ew_saddle plain = *sp;
+    if (!ew_saddle_cut(sp, m, coarse, plain.log_delta, plain.eps, of_delta)) {
+        *sp = plain;
+        ew_saddle again;
+        if (of_delta ? ew_saddle_of_delta(&again, m, coarse, plain.log_delta) : ew_saddle_of_eps(&again, m, coarse, plain.eps))
+            *sp = again;
+    }
+}
+
 static int contour_at(ew_contour *ct, const ew_model *m, ew_nodes *coarse, const ew_saddle *sp, double tol, ew_scratch *ws)
 {
     if (ew_line(ct, m, coarse, sp, tol, LINE_CHEAP, ws))
         return 1;
-    if (ew_bend(ct, m, sp, tol, ws))
+    if (!(sp->cut > 0.0) && ew_bend(ct, m, sp, tol, ws))
         return 1;
     return ew_line(ct, m, coarse, sp, tol, LINE_MOST, ws);
 }
@@ -37,6 +51,7 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
     ew_nodes_bind(&coarse, ws->coarse);
     if (!ew_saddle_of_eps(&sp, m, &coarse, eps))
         return 0;
+    cut_if_heavy(&sp, m, &coarse, 0);
     int found = 0;
     double tol = fmin(fmax(rtol, 1e-12), 1e-3) / 6.0;
     for (int i = 0; i < 3; i++) {
@@ -81,6 +96,7 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         if (!ew_saddle_of_delta(&sp, m, &coarse, log_delta))
             return 0;
     }
+    cut_if_heavy(&sp, m, &coarse, 1);
     const double edge = m->kind == EW_KIND_ADD ? -m->n * m->log1mq : INFINITY;
     double sharper = 1.0;
     int found = 0;
@@ -125,7 +141,7 @@ int ew_dominated(const ew_model *m, double eps, double log_delta, ew_scratch *ws
     double err = INFINITY, a = fmin(0.9 * EW_PI * m->s, 9.0);
     for (int i = 0; i < 4; i++, a *= 0.75)
         err = fmin(err, 2.0 * exp(ew_strip_log(m, &nd, a / m->s, sp.c, 0.0)) / expm1(2.0 * EW_PI * a / nd.hu));
-    err = (err + exp(ew_ends_log(m, &nd, sp.c))) * (2.0 + 2.0 * sp.c) * 1.01;
+    err = (err + exp(ew_ends_log(m, &nd, sp.c))) * (2.0 + 2.0 * sp.c * fmin(1.0, m->q * (1.0 + exp(nd.y[nd.count - 1])))) * 1.01;
     const double k = m->n * log1p(sp.at.m0 + err) * (1.0 + 1e-10);
     return k - sp.c * eps - sp.c * log1p(1.0 / sp.c) - log1p(sp.c) < log_delta - 1e-9 * (1.0 + fabs(k) + fabs(sp.c * eps));
 }

@@ -24,12 +24,14 @@ static double outermost_peak(const ew_model *m, double rate, int sign)
 }
 
 /* Coarse nodes that serve every tilt up to c.  0: they would be too many. */
-static int build(ew_nodes *nd, const ew_model *m, double c)
+static int build(ew_nodes *nd, const ew_model *m, double c, double cut)
 {
     const double s = m->s, reach = 8.5, shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / s;
-    const double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
+    double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
     const double low = m->kind == EW_KIND_REMOVE ? 0.0 : outermost_peak(m, m->kind == EW_KIND_ADD ? c : 1.0, -1);
     nd->hu = fmin(0.65, 1.0 * s);
+    if (cut > 0.0)
+        top = fmin(top, cut - reach);
     const double hu = ew_trim(nd->hu / s, 24) * s, from = floor((low - reach - shift) / hu), to = ceil((top + reach - shift) / hu);
     nd->hu = hu;
     nd->count = 0;
@@ -56,7 +58,7 @@ static int solve(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double start, d
         sp->c = exp(x);
         if (sp->c > covered) {
             covered = i < 3 ? 1.25 * sp->c : sp->c * 1.02;
-            if (!build(nd, m, covered)) {
+            if (!build(nd, m, covered, sp->cut)) {
                 hi = x;
                 if (!(hi - lo > 1e-3))
                     return 0;
@@ -142,7 +144,7 @@ static void lighten(ew_saddle *sp, const ew_model *m, ew_nodes *nd)
             break;
         x = i == 0 ? hi - 0.2 : lo < hi - 20.0 ? hi - (i < 4 ? 0.3 : 3.0) : 0.5 * (lo + hi);
     }
-    if (build(nd, m, sp->c))
+    if (build(nd, m, sp->c, sp->cut))
         ew_moments_at(&sp->at, nd, sp->c);
     estimate(sp, m);
     sp->eps = m->n * sp->at.k1;
@@ -152,6 +154,7 @@ static void lighten(ew_saddle *sp, const ew_model *m, ew_nodes *nd)
 int ew_saddle_of_delta(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta)
 {
     const double mu = gaussian_mu(m), a = sqrt(fmax(0.1, -2.0 * log_delta));
+    sp->cut = sp->lost = 0.0;
     if (!solve(sp, m, nd, fmax(a / mu - 0.4, 0.3 / mu), log_delta, 1))
         return 0;
     sp->log_delta = log_delta;
@@ -162,6 +165,7 @@ int ew_saddle_of_delta(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double lo
 int ew_saddle_of_eps(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double eps)
 {
     const double mu = gaussian_mu(m);
+    sp->cut = sp->lost = 0.0;
     if (!solve(sp, m, nd, fmax(eps / (mu * mu) - 0.5, 0.3 / mu), eps, 0))
         return 0;
     sp->eps = eps;
@@ -169,4 +173,25 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double eps)
     lighten(sp, m, nd);
     sp->eps = eps;
     return 1;
+}
+
+/* The saddle point of the law cut where n steps together are past it with probability below 1e-12 delta.  0: even so a single
+ * step near the cut decides (or the direction has no such tail). */
+int ew_saddle_cut(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta, double eps, int of_delta)
+{
+    const double s = m->s, mu = gaussian_mu(m), a = log(m->n) - log_delta + 28.0;
+    if (m->kind == EW_KIND_ADD || s < 1.0)
+        return 0;
+    sp->cut = fmax(sqrt(2.0 * fmax(1.0, a)), 1.0 / s + sqrt(2.0 * fmax(1.0, a + log(m->q))));
+    sp->lost = 1e-12;
+    const double start = of_delta ? sqrt(fmax(0.1, -2.0 * log_delta)) / mu : fmax(eps / (mu * mu), 0.3 / mu);
+    if (!solve(sp, m, nd, start, of_delta ? log_delta : eps, of_delta))
+        return 0;
+    if (!of_delta)
+        sp->eps = eps;
+    sp->log_delta = of_delta ? log_delta : m->n * sp->at.k0 - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
+    double far = 0.0;
+    for (int k = nd->count - 1; k >= 0 && nd->u[k] > sp->cut - 1.0; k--)
+        far += nd->p[k] * nd->loss[k] * nd->loss[k];
+    return far < 1e-4 * sp->at.m2;
 }

@@ -130,16 +130,20 @@ class Step:
         (g, _), (y, arg) = self.pair(u, theta)
         return -0.5 * u * u + 0.5 * (theta * self.sigma) ** 2 + g + r * y - t * arg
 
-    def extent(self, r_values, bits):
-        """[lo, hi] in u that holds all but e^{-bits log 2} of the terms, for all real r in r_values (roughly)."""
-        lo, hi = 0.0, 0.0
-        for r in r_values:
-            reach = 60.0 + 2 * (2 + abs(r)) * (1 if self.direction != "replace_one" else 2) / self.sigma
-            u = np.sinh(np.linspace(-math.asinh(reach), math.asinh(reach), 40001))
-            level = self.log_terms(u, r)
-            keep = np.flatnonzero(level > level.max() - bits * math.log(2) - 5)
-            lo, hi = min(lo, u[keep[0]]), max(hi, u[keep[-1]])
-        return lo - 0.5, hi + 0.5
+    def extent(self, r, bits=60, floor=None):
+        """[lo, hi] in u that holds all terms above e^floor (default: 2^-bits of the largest), real exponent r."""
+        reach = 60.0 + 2 * (2 + abs(r)) * (1 if self.direction != "replace_one" else 2) / self.sigma
+        u = np.sinh(np.linspace(-math.asinh(reach), math.asinh(reach), 20001))
+        level = self.log_terms(u, r)
+        top = level.max()
+        keep = np.flatnonzero(level >= min(top - 5, top - bits * math.log(2) if floor is None else floor))
+        return u[max(keep[0] - 1, 0)] - 0.5, u[min(keep[-1] + 1, len(u) - 1)] + 0.5
+
+    def log_mgf(self, r):
+        """K(r) in doubles."""
+        lo, hi = self.extent(r)
+        u = np.linspace(lo, hi, 1501)
+        return float(logsumexp(self.log_terms(u, r))) + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
 
     def log_tail(self, r, lo, hi, h):
         """log of an upper bound of h sum phi g e^{ry} over the grid points below lo (< 0) and above hi (> 0)."""
@@ -178,21 +182,20 @@ class Step:
 class Quadrature:
     """Nodes of the trapezoidal rule in u, and the error of the moment generating function computed from them."""
 
-    def __init__(self, step, r_values, t_max, bits):
-        """Good to about `bits` bits of the largest terms for z = r + i t, r between the r_values, |t| <= t_max."""
-        self.step, self.bits = step, bits
-        self.lo, self.hi = step.extent(r_values, bits)
-        coarse = np.linspace(self.lo - 3, self.hi + 3, 6001)
+    def __init__(self, step, points):
+        """points: (r, t, log of the error wanted of e^{K(r + it)})."""
+        self.step = step
+        ends = [step.extent(r, floor=wanted - 12.0) for r, _, wanted in points]
+        self.lo, self.hi = min(v[0] for v in ends), max(v[1] for v in ends)
+        coarse = np.linspace(self.lo - 3, self.hi + 3, 3001)
         best = 0.0
-        for share in (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96):
+        for share in (0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96):
             for a in {share * step.width, share * min(step.width, 12.0)}:
-                cost = max(self._log_lines(coarse, a, r, t) - logsumexp(step.log_terms(coarse, r))
-                           - math.log((self.hi - self.lo + 6) / 6000) for r in r_values for t in (0.0, t_max))
-                h = 2 * math.pi * a / (bits * math.log(2) + max(cost, 0.0))
+                cost = max(self._log_lines(coarse, a, r, t) - wanted for r, t, wanted in points)
+                h = 2 * math.pi * a / max(cost + 1.0, 1.0)
                 if h > best:
                     best, self.a = h, a
-        # h is a power-of-two multiple of 2^-20: the nodes k h are exact in doubles as well.
-        self.h = max(1.0, math.floor(best * 2**20)) / 2**20
+        self.h = max(1.0, math.floor(best * 2**20)) / 2**20  # a multiple of 2^-20: the nodes are exact in doubles as well
         first, last = math.floor(self.lo / self.h), math.ceil(self.hi / self.h)
         self.lo, self.hi = (first - 1) * self.h, (last + 1) * self.h
         if last - first > 40000:
@@ -244,8 +247,7 @@ class Quadrature:
 def saddle(step, n, eps):
     """c > 0 near the minimum of n K(c) - c eps - log c - log(1 + c), in doubles: any c is valid."""
     def slope(c):
-        lo, hi = step.extent((c,), 60)
-        u = np.linspace(lo, hi, 1200)
+        u = np.linspace(*step.extent(c), 1201)
         level = step.log_terms(u, c)
         p = np.exp(level - level.max())
         y = step.pair(u)[1][0]
@@ -280,7 +282,7 @@ class Line:
 
     def _build(self, eps, bits, max_nodes):
         step, n, c = self.step, self.n, self.c
-        lo, hi = step.extent((c,), 200)
+        lo, hi = step.extent(c, 200)
         u = np.linspace(lo - 3, hi + 3, 4001)
         du = u[1] - u[0]
         log_m = logsumexp(step.log_terms(u, c)) + math.log(du) - 0.5 * math.log(2 * math.pi)
@@ -306,17 +308,16 @@ class Line:
         x, best_c2 = math.inf, None
         for ratio in (1.02, 1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0):
             c2 = c * ratio
-            lo2, hi2 = step.extent((c2,), 60)
-            u2 = np.linspace(lo2, hi2, 1200)
-            log_m2 = logsumexp(step.log_terms(u2, c2)) + math.log(u2[1] - u2[0]) - 0.5 * math.log(2 * math.pi)
-            need = (n * log_m2 - c2 * eps - log_scale + goal) / (c2 - c)
+            need = (n * step.log_mgf(c2) - c2 * eps - log_scale + goal) / (c2 - c)
             if need < x:
                 x, best_c2 = need, c2
         x = max(x, (goal - min(log_scale, 0.0)) / c)
         count = math.ceil(top * x / (2 * math.pi)) + 1
         if count > max_nodes:
             raise ValueError(f"{count} nodes on the vertical line")
-        self.quad = quad = Quadrature(step, (c, best_c2), top, bits + int(math.log2(n)) + 10)
+        wanted = -goal - math.log(n)
+        points = [(c, 0.0, wanted + log_m), (c, top, wanted + log_m), (best_c2, 0.0, wanted + step.log_mgf(best_c2))]
+        self.quad = quad = Quadrature(step, points)
         self.log_m2 = [(best_c2, n * log_upper(quad.real(best_c2)))]
         self.x = x
         h = arb(2) * arb.pi() / arb(x)
@@ -374,94 +375,114 @@ class Line:
             return (self.slope_poly(acb(0, -self.h * e).exp())).real * (-arb(self.c) * e).exp()
 
 
-class Curve:
-    """delta(eps) for eps near one value from two bent curves, to the right (remove, replace_one) or left (add)."""
+class Bend:
+    """z(v) = c +- al (cosh(v/2) - 1) + i be sinh(v), to the right (remove, replace_one) or to the left (add)."""
 
-    SHAPES = ((1.0, 0.5, 2.5, 1.0), (0.85, 0.4, 2.2, 0.83))  # c, be/c, al/(sigma sqrt be), step in the parameter
-
-    def __init__(self, step, n, eps, bits=90):
+    def __init__(self, step, n, eps, bits, c, be, al):
         self.step, self.n = step, n
-        self.c = saddle(step, n, eps)
-        with working_bits(2 * bits + int(math.log2(n)) + 40):
-            self.bits = ctx.prec
-            self.curves = [self._build(eps, bits, *shape) for shape in self.SHAPES]
-
-    def _log_m_bound(self, u, r, t):
-        """log of a bound of |e^{K(r+it)}|, best of some shifts."""
-        way = -1.0 if self.step.direction == "add" else 1.0
-        return min(logsumexp(self.step.log_terms(u, r, t, way * theta)) for theta in (0, .05, .2, .5, 1, 1.5, 2, 2.5, 3)) \
-            + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
-
-    def _build(self, eps, bits, scale, be_share, al_share, h_scale):
-        step, n = self.step, self.n
-        way = -1.0 if step.direction == "add" else 1.0
-        c = scale * self.c
-        be = be_share * c
-        al = al_share * step.sigma * math.sqrt(be)
-
-        def z_of(v):
-            return c + way * al * (math.cosh(v / 2) - 1), be * math.sinh(v)
-
-        # how far: until the bound of the integrand has fallen by `bits` bits
+        self.way = -1.0 if step.direction == "add" else 1.0
+        self.c, self.be, self.al = c, be, al
         goal = bits * math.log(2)
-        v, log_top, peak = 0.0, None, -math.inf
+        # how far: until the bound of the integrand has fallen by `bits` bits
+        scan, peak, v = [], -math.inf, 0.0
         while True:
-            r, t = z_of(v)
-            lo, hi = step.extent((r,), 100)
-            u = np.linspace(lo - 3, hi + 3, 1500)
-            size = n * self._log_m_bound(u, r, t) - r * eps - math.log(math.hypot(r, t) * math.hypot(1 + r, t)) \
+            r, t = c + self.way * al * (math.cosh(v / 2) - 1), be * math.sinh(v)
+            log_m = self._log_bound(r, t)
+            size = n * log_m - r * eps - math.log(math.hypot(r, t) * math.hypot(1 + r, t)) \
                 + math.log(be * math.cosh(v) + al * math.sinh(v))
             peak = max(peak, size)
+            scan.append((r, t, log_m, size))
             if size < peak - goal - 5:
                 break
-            v += 0.25
+            v += 0.1
             if v > 60:
                 raise ValueError("the bent curve decays too slowly")
-        end = v
-        r_end, t_end = z_of(end)
-        h = h_scale * 2 * math.pi * 0.75 / (goal + 10)  # strip of about 0.75 around the real parameter
-        count = math.ceil(end / h)
-        if count > 4000:
-            raise ValueError(f"{count} nodes on the bent curve")
-        quad = Quadrature(step, (c, r_end), t_end, bits + int(math.log2(n)) + 10)
-        sums, slopes, z_all = [], [], []
-        hh = arb(h)
-        for j in range(count + 1):
-            v = hh * j
-            z = acb(arb(c) + way * arb(al) * ((v / 2).cosh() - 1), arb(be) * v.sinh())
-            dz = acb(way * arb(al) / 2 * (v / 2).sinh(), arb(be) * v.cosh())
-            m = quad.at(z)
-            value = acb(arb(0, 1), arb(0, 1)) * abs(m).upper() ** n if m.contains(0) else (n * m.log()).exp()
-            value *= dz * hh / arb.pi() / (1 + z) * (arb("0.5") if j == 0 else 1)
-            z_all.append(z)
-            slopes.append(value)
-            sums.append(value / z)
-        return z_all, sums, slopes
+        self.end = v
+        # what e^K must be good to on the way: n times its relative error counts as much as its term does
+        points = []
+        for i, (r, t, log_m, size) in enumerate(scan):
+            size = max(size, scan[max(i - 1, 0)][3])
+            points.append((r, t, log_m - math.log(n) - max(5.0, goal - (peak - size))))
+        self.prec = int((max(step.log_mgf(r) - wanted for r, _, wanted in points) + goal) / math.log(2)) + 60
+        with working_bits(self.prec):
+            self.quad = Quadrature(step, points)
+        self.z, self.terms, self.h = [], [], None
 
-    def _both(self, eps, which):
-        e = arb(eps)
-        out = []
-        for curve in self.curves:
-            total = acb(0)
-            for z, f in zip(curve[0], curve[which]):
-                total += f * (-z * e).exp()
-            out.append(total.imag)
-        return out
+    def _log_bound(self, r, t):
+        """log of a bound of |e^{K(r+it)}|, best of some shifts."""
+        u = np.linspace(*self.step.extent(r, 100), 801)
+        shifts = [0.0, 3.1, *(3.0 * 0.6**k for k in range(25))]
+        return min(float(logsumexp(self.step.log_terms(u, r, t, self.way * theta))) for theta in shifts) \
+            + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
+
+    def _add(self, v):
+        z = acb(arb(self.c) + self.way * arb(self.al) * ((v / 2).cosh() - 1), arb(self.be) * v.sinh())
+        dz = acb(self.way * arb(self.al) / 2 * (v / 2).sinh(), arb(self.be) * v.cosh())
+        m = self.quad.at(z)
+        if m.contains(0):
+            value = acb(arb(0, 1), arb(0, 1)) * abs(m).upper() ** self.n
+        else:
+            value = (self.n * m.log()).exp()
+        self.z.append(z)
+        self.terms.append(value * dz / arb.pi() / (1 + z) * (arb("0.5") if v == 0 else 1))
+
+    def refine(self, h):
+        """First call: nodes at the multiples of h; later calls halve the step, whatever h."""
+        with working_bits(self.prec):
+            if self.h is None:
+                self.h, first, stride = arb(h), 0, 1
+            else:
+                self.h, first, stride = self.h / 2, 1, 2
+            count = math.ceil(self.end / float(self.h.mid()))
+            if count > 4000:
+                raise ValueError(f"{count} nodes on the bent curve")
+            for j in range(first, count + 1, stride):
+                self._add(self.h * j)
+
+    def sums(self, eps):
+        """delta(eps), -delta'(eps) and the size of the last term, for the present step."""
+        with working_bits(self.prec):
+            e, total, slope, last = arb(eps), acb(0), acb(0), arb(0)
+            for z, f in zip(self.z, self.terms):
+                w = f * (-z * e).exp()
+                slope += w
+                total += w / z
+            far = max(range(len(self.z)), key=lambda j: float(self.z[j].imag.mid()))
+            last = abs(self.terms[far] * (-self.z[far] * e).exp() / self.z[far])
+            return total.imag * self.h, slope.imag * self.h, last * self.h
+
+
+class Curve:
+    """delta(eps) for eps near one value from two bent curves."""
+
+    SHAPES = ((1.0, 0.5, 2.5, 0.08), (0.85, 0.4, 2.2, 0.067))  # c/saddle, be/c, al/(sigma sqrt be), first step
+
+    def __init__(self, step, n, eps, bits=90, digits=22):
+        c = saddle(step, n, eps)
+        self.bends = []
+        for c_share, be_share, al_share, h in self.SHAPES:
+            be = be_share * c_share * c
+            bend = Bend(step, n, eps, bits, c_share * c, be, al_share * step.sigma * math.sqrt(be))
+            bend.refine(h)
+            self.bends.append(bend)
+        self.c = c
+        while Inversion.digits(self.delta(eps)) < digits:
+            try:
+                for bend in self.bends:
+                    bend.refine(None)
+            except ValueError:
+                break
 
     def delta(self, eps):
-        """delta(eps) as a ball: hull of the two curves, widened by 10 times their difference and the last terms."""
-        with working_bits(self.bits):
-            one, two = self._both(eps, 1)
-            last = arb(0)
-            for z, f, _ in self.curves:
-                last += abs(f[-1] * (-z[-1] * arb(eps)).exp()) * 100
-            gap = abs(one.mid() - two.mid()) * 10 + last
+        """delta(eps) as a ball: the first curve, widened by 10 times the difference from the other and the last terms."""
+        with working_bits(max(b.prec for b in self.bends)):
+            (one, _, end1), (two, _, end2) = (b.sums(eps) for b in self.bends)
+            gap = abs(one.mid() - two.mid()) * 10 + (end1 + end2) * 100
             return one + arb(0, 1) * gap.upper()
 
     def slope(self, eps):
         """-delta'(eps), for Newton's method."""
-        with working_bits(self.bits):
-            return self._both(eps, 2)[0]
+        return self.bends[0].sums(eps)[1]
 
 
 class Inversion:
@@ -493,36 +514,33 @@ class Inversion:
                     raise
         return Curve(self.step, self.n, eps, self.bits)
 
-    def delta(self, eps, min_digits=MIN_DIGITS, fresh=True):
+    def best(self, eps, min_digits):
+        """(contour, delta(eps)) of at least `min_digits` digits, from a contour known already or a new one."""
+        for contour in self.contours:
+            value = contour.delta(eps)
+            if self.digits(value) >= min_digits:
+                return contour, value
+        contour = self.new_contour(float(arb(eps).mid()))
+        self.contours.insert(0, contour)
+        value = contour.delta(eps)
+        if self.digits(value) < min_digits:
+            raise ValueError(f"{self.digits(value):.1f} digits of delta({float(arb(eps).mid())!r}), {min_digits} wanted")
+        return contour, value
+
+    def delta(self, eps, min_digits=MIN_DIGITS):
         """delta(eps) as a ball of at least `min_digits` digits (exactly 0 for `add` beyond its edge)."""
         if self.edge is not None and not arb(eps) < self.edge:
             if arb(eps) >= self.edge:
                 return arb(0)
             raise ValueError("eps cannot be told from the edge")
-        best = None
-        for contour in self.contours:
-            value = contour.delta(eps)
-            if best is None or self.digits(value) > self.digits(best):
-                best = value
-            if self.digits(best) >= min_digits + 5:
-                return best
-        if (best is None or self.digits(best) < min_digits) and fresh:
-            contour = self.new_contour(float(arb(eps).mid()))
-            self.contours.insert(0, contour)
-            best = contour.delta(eps)
-        if best is None or self.digits(best) < min_digits:
-            raise ValueError(f"only {0 if best is None else self.digits(best):.1f} digits of delta({eps})")
-        return best
+        return self.best(eps, min_digits)[1]
 
     def _guess(self, log_delta):
         """eps from Chernoff's inequality: min over c of (n K(c) + log m(c) - log delta)/c."""
         best = math.inf
         for c in 10.0 ** np.arange(-4, 22, 0.05):
-            lo, hi = self.step.extent((c,), 60)
-            u = np.linspace(lo, hi, 800)
-            k = logsumexp(self.step.log_terms(u, c)) + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
             kernel = c * math.log(c) - (1 + c) * math.log1p(c) if c < 1e8 else -math.log(c) - 1
-            value = (self.n * k + kernel - log_delta) / c
+            value = (self.n * self.step.log_mgf(c) + kernel - log_delta) / c
             if value > best * 1.5 + 1e-300 and best < math.inf:
                 break
             best = min(best, value)
@@ -531,35 +549,33 @@ class Inversion:
     def epsilon(self, target, digits=20, guess=None):
         """The eps >= 0 with delta(eps) = target, as a ball whose ends are proven by the signs of delta - target."""
         with working_bits(300):
-            goal = arb(target)
-            try:
-                if self.delta(0.0) <= goal:
-                    return arb(0)
-            except ValueError:
-                pass
+            goal, wanted = arb(target), digits + 2
+            low, high = arb(0), self.edge
             eps = arb(self._guess(float(goal.log().mid())) if guess is None else guess)
-            if self.edge is not None and not eps < self.edge:
-                eps = self.edge * arb("0.99")
-            low, high = arb(0), self.edge.mid() if self.edge is not None else None
-            for _ in range(60):
-                value = self.delta(eps)
+            known_positive, sure = False, MIN_DIGITS
+            for _ in range(80):
+                if high is not None and not eps < high:
+                    eps = ((low + high) / 2).mid()
+                contour, value = self.best(eps, sure)
                 gap = (value / goal).log().mid()
-                if gap > 0:
-                    low = eps
-                else:
-                    high = eps
-                move = gap * value.mid() / self.contours[0].slope(eps).mid()
-                after = (eps + move).mid()
-                if not after > low or (high is not None and not after < high):
-                    after = ((low + high) / 2).mid() if high is not None else 2 * eps
-                done = abs(after - eps) < after * arb(10) ** -(digits // 2 + 3)
+                low, high = (eps, high) if gap > 0 else (low, eps)
+                known_positive = known_positive or gap > 0
+                after = (eps + gap * value.mid() / contour.slope(eps).mid()).mid()  # Newton on log delta
+                if not after > 0 and not known_positive:
+                    if self.delta(0.0) <= goal:
+                        return arb(0)
+                    known_positive = True
+                if not after > low:
+                    after = ((low + high) / 2).mid()
+                elif high is not None and not after < high:
+                    after = ((low + high) / 2).mid() if low > 0 or high is self.edge else (high / 2).mid()
+                move = abs(after - eps)
                 eps = after
-                if done:
+                if move < eps * arb(10) ** -(digits + 3):
                     break
-            # prove both ends
-            value = self.delta(eps)
-            eps = (eps + (value / goal).log().mid() * value.mid() / self.contours[0].slope(eps).mid()).mid()
+                if move < eps * arb("1e-6"):
+                    sure = wanted
             reach = eps * arb(10) ** -digits / 2
-            if self.delta(eps - reach) >= goal and self.delta(eps + reach) <= goal:
+            if self.delta(eps - reach, wanted) >= goal and self.delta(eps + reach, wanted) <= goal:
                 return eps + arb(0, 1) * reach.upper()
             raise ValueError(f"epsilon({target}) not proven to {digits} digits")
