@@ -1,11 +1,18 @@
 /* closed.c - the two cases with a closed form: no sampling (q = 1, any number of steps) and a single step (any q).
  *
- * Primitive  G(a, mu) = Phi(-a) - e^{mu a + mu^2/2} Phi(-a - mu) = int_a^inf phi(u) (1 - e^{-mu (u - a)}) du   (> 0)
- *            = e^{-a^2/2} [erfcx(a/sqrt 2) - erfcx((a + mu)/sqrt 2)] / 2.
- * q = 1      delta(eps) = G(eps/mu - mu/2, mu), mu = sqrt(n)/s, twice that for replace       (Balle and Wang 2018, theorem 8)
- * n = 1      the loss is monotone in x, so the event {loss > eps} is {x > x*} or {x < x*}; with x* from v(x*) = e^{+-eps}
- *            each direction is one or two values of G with mu = 1/s.
- * Every value comes as log delta with a bound of its relative error.
+ * Primitive  G(a, mu) = int_a^inf phi(u) (1 - e^{-mu (u - a)}) du = Phi(-a) - e^w Phi(-a - mu),  w = mu (a + mu/2):
+ *            the delta of N(mu, 1) against N(0, 1) at epsilon = w                          (Balle and Wang 2018, theorem 8).
+ * eps >= 0   q = 1     delta = G(a, mu), w = eps, mu = sqrt(n)/s, twice that for replace
+ *            remove    delta = q G(a, mu), 1 - q + q e^w = e^eps                            from here on n = 1, mu = 1/s
+ *            add       delta = q e^{eps - w} G(a, mu), 1 - q + q e^{-w} = e^{-eps}
+ *            replace   {loss > eps} = {u > t}: with y = mu t, k = mu^2/2, o = q/(1-q) e^{-k} and (1 + o e^y)/(1 + o e^{-y}) = e^eps,
+ *                      delta = q [G(t - mu, mu) + e^{eps - y - k} G(t, mu)]
+ * eps < 0    delta_{P,Q}(eps) = 1 - e^eps + e^eps delta_{Q,P}(-eps)                         (put-call parity).
+ * Every term is positive.  delta(eps) inverts eps -> a or t; epsilon(delta) needs no inverse: delta and eps are both explicit
+ * and monotone in a or t, which is the unknown solved for, so nothing cancels at either end of the range of losses.
+ *
+ * Errors     d log G/da lies in [-slope(a), 0] (see there) and d log G/d log mu in [0, 1] (x e^{-x} <= 1 - e^{-x}).
+ *            u = EW_U; libm errs by 2 u at most, ew_erfcx by 16 u.  Constants are rounded up, second orders of u are in that.
  */
 #include "rooms.h"
 #include "special.h"
@@ -13,206 +20,289 @@
 #include <math.h>
 
 typedef struct {
-    double log, rel; /* log of a positive number, relative error of the number */
+    double log, err; /* log of a positive number, absolute error of the log; err = inf: an upper bound, no more */
 } rough;
 
-/* G at a +- da */
-static rough gauss(double a, double da, double mu)
-{
-    const double r2 = 0x1.6a09e667f3bcdp-1; /* 1/sqrt 2 */
-    rough g;
-    double slope, value;
-    if (a > 0.0) {
-        const double p = ew_erfcx(a * r2), r = ew_erfcx((a + mu) * r2), d = p - r;
-        if (!(d > 0.0))
-            return (rough){-INFINITY, INFINITY};
-        g.log = -0.5 * a * a + log(0.5 * d);
-        g.rel = EW_U * (24.0 * (p + r) / d + 4.0 * a * a + 4.0 * fabs(g.log) + 8.0);
-        slope = mu * r / d;
-    } else {
-        const double p = exp(ew_log_ndtr(-a)), e = mu * a + 0.5 * mu * mu, r = exp(e + ew_log_ndtr(-a - mu));
-        value = p - r;
-        if (!(value > 0.0))
-            return (rough){-INFINITY, INFINITY};
-        g.log = log(value);
-        g.rel = EW_U * (16.0 * p + r * (32.0 + 4.0 * (fabs(mu * a) + mu * mu + fabs(ew_log_ndtr(-a - mu))))) / value + EW_U * (4.0 * fabs(g.log) + 8.0);
-        slope = mu * r / value;
-    }
-    g.rel += 1.1 * da * (slope + da * (1.0 + mu) * (1.0 + mu) * (1.0 + fabs(a)) * (1.0 + fabs(a)));
-    return g;
-}
-
+/* Number times e^{log_factor}, which is uncertain by err. */
 static rough times(rough g, double log_factor, double err)
 {
     g.log += log_factor;
-    g.rel += err + EW_U * (4.0 * fabs(log_factor) + 4.0 * fabs(g.log));
+    g.err += err + EW_U * fabs(g.log);
     return g;
 }
 
-static rough gaussian(const ew_model *m, double eps)
+/* >= -d log G/da on (-inf, a].  log G is concave (a log-concave kernel on a Gaussian), so it is the slope at a, the mean of the
+ * hazard l(u) = phi/Phi(-u) under e^{-mu u} Phi(-u), u > a; l' < 1, and u - a is below an exponential of rate mu + l(a):
+ * slope <= l(a) + 1/(mu + l(a)) <= 2.06 + a for a >= 0.  For a in [-mu/2, 0] it is mu phi(a) Mills(a + mu)/G <= 2 phi(a)/G(0, 0.35). */
+static double slope(double a, double mu)
 {
-    const double mu = sqrt(m->n) / m->s * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0), a = eps / mu - 0.5 * mu;
-    return gauss(a, EW_U * (4.0 * fabs(eps / mu) + 3.0 * mu), mu * 1.0);
+    if (a >= 0.0 || mu <= 0.35)
+        return 2.1 + fmax(a, 0.0);
+    a = fmax(a, -0.5 * mu);
+    return fmin(2.1, 7.2 * exp(-0.5 * a * a));
 }
 
-/* log(1 + expm1(e)/q) with its absolute error; -inf where it is not positive */
-static double log_lift(double e, double q, double *err)
+/* log G at a +- da, mu (1 +- 2 u) */
+static rough gauss(double a, double da, double mu)
 {
-    if (e > 600.0) {
-        *err = 4.0 * EW_U * (e - log(q));
-        return e - log(q);
+    static const double at[6] = {0x1.149ad8bfaff12p-5, 0x1.5aebed3546d43p-3, 0x1.85d3b4bf2628fp-2,
+                                 0x1.3d1625a06ceb9p-1, 0x1.a94504b2ae4afp-1, 0x1.eeb652740500fp-1};
+    static const double weight[3] = {0x1.5edf601e2dbf8p-4, 0x1.716b7b5794c1cp-3, 0x1.df24d499545e8p-3}; /* Gauss-Legendre on [0, 1] */
+    const double r2 = 0x1.6a09e667f3bcdp-1 /* 1/sqrt 2 */, c = 0x1.20dd750429b6dp+0 /* 2/sqrt pi */, x = a * r2, h = mu * r2;
+    rough g;
+    if (a < -0.5 * mu) { /* parity: 1 - e^w + e^w G(-a - mu); w keeps its digits, e^w w <= 1 */
+        const double w = mu * (a + 0.5 * mu), b = -a - mu;
+        g = gauss(b, EW_U * fabs(b), mu);
+        const double A = -expm1(w), B = exp(w + g.log);
+        g.err = (4.0 * EW_U * A + B * (g.err + EW_U * (4.0 + 3.0 * fabs(w) + fabs(g.log)))) / (A + B);
+        g.log = log(A + B);
+    } else if (a < 0.0 && mu > 0.35) { /* 1 - t, t <= 0.87; 24: erfcx of a rounded argument, products; a^2: the exponent */
+        const double t = 0.5 * exp(-0.5 * a * a) * (ew_erfcx(-x) + ew_erfcx((a + mu) * r2));
+        g.log = log1p(-t);
+        g.err = EW_U * t * (24.0 + a * a) / (1.0 - t);
+    } else { /* e^{-a^2/2} d/2, d = erfcx(x) - erfcx(x + h), x >= -h/2 */
+        double d = 0.0, loose = 0.0; /* loose: error of d in u */
+        if (mu > 0.35) {
+            const double p = ew_erfcx(x), r = ew_erfcx((a + mu) * r2);
+            d = p - r;
+            loose = 20.0 * (p + r);
+        } else { /* -d/dy erfcx = c - 2 y erfcx(y) > 0 integrated; the rule cuts off 2^-53 of it */
+            for (int i = 0; i < 6; i++) {
+                const double y = x + h * at[i], v = 2.0 * y * ew_erfcx(y), w = h * weight[i < 3 ? i : 5 - i];
+                d += w * (c - v);
+                loose += w * (18.0 * fabs(v) + c + 5.0 * fabs(c - v)); /* 5: y rounded, |y| times the log derivative <= 2.1 */
+            }
+        }
+        if (!(loose * EW_U < 0.1 * d))
+            return (rough){-0.5 * a * a * (1.0 - 4.0 * EW_U) + da * (2.1 + fabs(a)), INFINITY}; /* G <= e^{-a^2/2}/2 */
+        g.log = log(0.5 * d) - 0.5 * a * a;
+        g.err = EW_U * (1.2 * loose / d + 12.0 + a * a + 2.0 * fabs(log(0.5 * d)));
     }
-    const double x = expm1(e) / q, v = log1p(x);
-    *err = x > -1.0 ? EW_U * (4.0 * fabs(x) / (1.0 + x) + 2.0 * fabs(v)) : INFINITY;
-    return x > -1.0 ? v : -INFINITY;
+    da += 2.0 * EW_U * fabs(a); /* x is rounded */
+    g.err += EW_U * (8.0 + 2.0 * fabs(g.log)) + 1.01 * da * slope(a + da, mu);
+    return g;
 }
 
-static rough single(const ew_model *m, double eps)
+static int gaussian(const ew_model *m)
 {
-    const double s = m->s, mu = 1.0 / s, q = m->q;
-    double err;
-    if (m->kind == EW_KIND_REPLACE) {
-        /* odds X^2 - expm1(eps) X - odds e^eps = 0, X = e^{x / s^2}; delta = (1-q) sum of two positive integrals */
-        const double g = fabs(eps), lo = log(m->q) - m->log1mq - 0.5 / (s * s);
-        /* root for |eps|: the loss is odd in x */
-        const double E = g < 600.0 ? log(expm1(g)) : g, b = log(2.0) + lo + 0.5 * g, big = fmax(E, b);
-        const double root = big + 0.5 * log(exp(2.0 * (E - big)) + exp(2.0 * (b - big)));
-        const double top = fmax(E, root), y0 = g > 0.0 ? top + log(exp(E - top) + exp(root - top)) - log(2.0) - lo : 0.0;
-        const double y = copysign(y0, eps), u = s * y, ey = EW_U * (16.0 + 4.0 * (fabs(E) + fabs(lo) + fabs(y0) + fabs(root) + g));
-        const double eu = g > 0.0 && isfinite(E) ? s * ey + 4.0 * EW_U * fabs(u) : 4.0 * EW_U;
-        if (g > 0.0 && !isfinite(E))
-            return (rough){-INFINITY, INFINITY};
-        /* odds X int phi (e^eta - 1) = odds X e^{-(mu a + mu^2/2)} G(a, mu), a = u - mu */
-        rough one = gauss(u - mu, eu + EW_U * 2.0 * mu, mu), two = gauss(u, eu, mu);
-        one = times(one, lo + y - mu * u + 0.5 * mu * mu, ey + mu * eu + EW_U * 4.0 * mu * fabs(u));
-        two = times(two, eps + lo - y, ey + EW_U * fabs(eps));
-        const double t = fmax(one.log, two.log), sum = exp(one.log - t) + exp(two.log - t);
-        rough r = {t + log(sum), fmax(one.rel, two.rel) + 8.0 * EW_U};
-        return times(r, m->log1mq, 2.0 * EW_U);
+    return m->q == 1.0;
+}
+
+static int paired(const ew_model *m)
+{
+    return m->kind == EW_KIND_REPLACE && !gaussian(m);
+}
+
+/* The bounds below are argued for these; far beyond what the library promises. */
+static int tame(const ew_model *m)
+{
+    return m->s >= 1e-4 && m->s <= 1e12 && m->q >= 1e-30 && m->n <= 0x1p53;
+}
+
+static double mu_of(const ew_model *m) /* within 2 u */
+{
+    return gaussian(m) ? sqrt(m->n) * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0) / m->s : 1.0 / m->s;
+}
+
+/* q = 1: a = eps/mu - mu/2 = (2 eps s^2 - mu^2 s^2)/(2 mu s^2), the numerator in twice the precision (Dekker), mu^2 s^2 exact */
+static double threshold(const ew_model *m, double eps)
+{
+    const double split = 0x1.0000002p+27, s = m->s, mm = m->n * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0);
+    const double sc = split * s, sb = sc - (sc - s), ss = s - sb, v = s * s, v_low = ((sb * sb - v) + 2.0 * sb * ss) + ss * ss;
+    const double ec = split * eps, eb = ec - (ec - eps), es = eps - eb, vc = split * v, vb = vc - (vc - v), vs = v - vb;
+    const double p = eps * v, p_low = ((eb * vb - p) + eb * vs + es * vb) + es * vs;
+    return ((2.0 * p - mm) + 2.0 * (p_low + eps * v_low)) / (2.0 * mu_of(m) * v);
+}
+
+/* log odds, o above, within u times the second */
+static double log_odds(const ew_model *m, double *loose)
+{
+    const double k = 0.5 / (m->s * m->s);
+    *loose = 4.0 * (fabs(log(m->q)) + fabs(m->log1mq) + k);
+    return log(m->q) - m->log1mq - k;
+}
+
+/* replace at t +- dt, where y is within dy and eps within deps */
+static rough pair(const ew_model *m, double t, double dt, double y, double dy, double eps, double deps)
+{
+    const double mu = mu_of(m), k = 0.5 / (m->s * m->s), a = t - mu;
+    const rough one = gauss(a, dt + EW_U * (fabs(a) + mu), mu);
+    const rough two = times(gauss(t, dt, mu), eps - y - k, deps + dy + EW_U * (2.0 * fabs(eps - y) + 6.0 * k));
+    return times((rough){ew_lse(one.log, two.log), fmax(one.err, two.err) + 4.0 * EW_U}, log(m->q), 2.0 * EW_U * fabs(log(m->q)));
+}
+
+/* delta(eps), eps >= 0 */
+static rough delta_of(const ew_model *m, double eps)
+{
+    const double s = m->s, q = m->q, mu = mu_of(m);
+    eps = fmin(eps, 1e100); /* delta decreases; it is far below any double there */
+    if (gaussian(m)) { /* numerator: 2 u of itself and 8 u^2 of its first term */
+        const double a = threshold(m, eps);
+        return gauss(a, EW_U * (8.0 * fabs(a) + 8.0 * EW_U * eps / mu), mu);
     }
-    if (m->kind == EW_KIND_REMOVE) {
-        const double w = log_lift(eps, q, &err);
-        if (w == -INFINITY) /* eps <= log(1-q): every outcome counts */
-            return (rough){log(-expm1(eps)), 8.0 * EW_U};
-        return times(gauss(w * s - 0.5 * mu, s * err + EW_U * (4.0 * fabs(w * s) + 2.0 * mu), mu), log(q), 2.0 * EW_U);
+    if (m->kind == EW_KIND_REPLACE) { /* o e^y - o e^{eps - y} = e^eps - 1: y = eps/2 + asinh(sinh(eps/2)/o) */
+        double loose;
+        const double lo = log_odds(m, &loose), half = 0.5 * eps, l = log(-expm1(-eps)), lx = half + l - log(2.0) - lo;
+        const double x = exp(fmin(lx, 20.0)), z = lx > 20.0 ? lx + log(2.0) : log1p(x + x * (x / (1.0 + sqrt(1.0 + x * x))));
+        const double ex = eps > 0.0 ? EW_U * (16.0 + 4.0 * (half + fabs(l)) + loose) : 0.0; /* of x; asinh x feels min(1, asinh x) of it */
+        const double y = half + z, dy = fmin(z, 1.0) * ex + 8.0 * EW_U * y, t = s * y;
+        return pair(m, t, s * dy + EW_U * t, y, dy, eps, 0.0);
     }
-    const double w = log_lift(-eps, q, &err);
-    if (w == -INFINITY)
-        return (rough){-INFINITY, 0.0};
-    rough r = gauss(-w * s - 0.5 * mu, s * err + EW_U * (4.0 * fabs(w * s) + 2.0 * mu), mu);
-    return times(times(r, log(q) + eps, EW_U * (4.0 + 2.0 * fabs(eps))), w, err);
+    if (m->kind == EW_KIND_REMOVE) { /* w: 3 u in its argument and 2 u of log1p, and 4 u kept for s w and the rest */
+        const double w = eps < 600.0 ? log1p(expm1(eps) / q) : eps - log(q);
+        return times(gauss(w * s - 0.5 * mu, EW_U * (10.0 * w * s + 2.0 * mu), mu), log(q), 2.0 * EW_U * fabs(log(q)));
+    }
+    /* q e^{eps - w} = 1 - e^{-gap}; gap, to the largest loss, carries the error of that loss */
+    double gap = -m->log1mq - eps, err = (2.0 * EW_U * -m->log1mq + EW_U * fabs(gap)) * 1.01, blind = 0.0;
+    if (!(gap > 8.0 * err)) { /* at the edge itself: the largest gap there may be gives an upper bound */
+        gap += err;
+        err = 0.0;
+        blind = INFINITY;
+    }
+    if (gap <= 0.0)
+        return (rough){-INFINITY, INFINITY};
+    const double x = -expm1(-eps) / q, w = x < 0.5 ? -log1p(-x) : log(q / ((1.0 - q) * expm1(gap)));
+    const double dw = 8.0 * EW_U * (w + 1.0 * (x >= 0.5)) + (x < 0.5 ? 0.0 : 1.2 * err * (1.0 + 1.0 / gap)), log_gap = log(-expm1(-gap));
+    rough g = gauss(w * s - 0.5 * mu, s * dw + EW_U * (2.0 * w * s + 2.0 * mu), mu);
+    g = times(g, log_gap, 1.2 * err / gap + EW_U * (4.0 + 2.0 * fabs(log_gap)));
+    return blind > 0.0 ? (rough){g.log + (isfinite(g.err) ? g.err : 0.0), INFINITY} : g;
+}
+
+static rough log_delta_at(const ew_model *m, double eps)
+{
+    if (!tame(m))
+        return (rough){0.0, INFINITY};
+    if (eps >= 0.0)
+        return delta_of(m, eps);
+    ew_model back = *m; /* the two laws exchanged */
+    back.kind = m->kind == EW_KIND_ADD ? EW_KIND_REMOVE : m->kind == EW_KIND_REMOVE ? EW_KIND_ADD : m->kind;
+    const rough g = delta_of(&back, -eps);
+    const double A = -expm1(eps), B = exp(eps + g.log), e = g.err + EW_U * (4.0 + 2.0 * fabs(eps + g.log));
+    rough r = {log(A + B), 0.0};
+    r.err = (isfinite(e) ? (2.0 * EW_U * A + B * e) / (A + B) : log1p(B / A)) + EW_U * (4.0 + 2.0 * fabs(r.log));
+    return r;
 }
 
 int ew_closed_applies(const ew_model *m)
 {
-    return m->q == 1.0 || m->n == 1.0;
+    return gaussian(m) || m->n == 1.0;
 }
 
-/* log delta(eps) and the relative error of delta; 0: below what this formula resolves */
+/* log delta(eps) and its absolute error, inf where it is but an upper bound; 0: then */
 int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, double eps)
 {
-    const rough g = m->q == 1.0 ? gaussian(m, eps) : single(m, eps);
+    const rough g = log_delta_at(m, eps);
     *log_delta = g.log;
-    *rel = g.rel;
-    return g.rel < 1.0 || g.log == -INFINITY;
+    *rel = g.err;
+    return g.err < 1.0;
 }
 
 int ew_closed_delta(double out[2], const ew_model *m, double eps)
 {
-    double l, rel;
-    if (m->kind == EW_KIND_ADD && m->q < 1.0 && eps >= -m->log1mq * (1.0 + 4.0 * EW_U)) {
-        out[0] = out[1] = 0.0; /* no loss is that large */
-        return 1;
-    }
-    ew_closed_log_delta(&l, &rel, m, eps);
-    const double v = exp(l);
-    out[0] = rel < 1.0 ? ew_down(v * (1.0 - rel)) : 0.0;
-    out[1] = isfinite(rel) && l > -INFINITY ? ew_up(v * (1.0 + rel)) : 1.0;
-    if (l == -INFINITY && m->kind == EW_KIND_ADD) { /* within rounding of the largest loss */
-        const double gap = -m->log1mq - eps;
-        out[1] = ew_up(fmax(0.0, gap) + 8.0 * EW_U * fabs(eps));
-    }
-    out[0] = fmax(0.0, out[0]);
-    out[1] = fmin(1.0, out[1]);
-    return 1;
+    const double tiny = 0x1p-1022; /* below it digits get lost */
+    const rough g = log_delta_at(m, eps);
+    const double v = exp(g.log), slack = 8.0 * EW_U; /* exp and the two lines below */
+    out[0] = v > tiny && isfinite(g.err) ? v * exp(-g.err) * (1.0 - slack) : 0.0;
+    out[1] = g.log == -INFINITY ? 0.0 : fmin(1.0, v * (isfinite(g.err) ? exp(g.err) : 1.0) * (1.0 + slack));
+    if (out[0] < tiny)
+        out[0] = 0.0;
+    if (out[1] < tiny && g.log > -INFINITY)
+        out[1] = tiny;
+    return isfinite(out[1]);
 }
 
-/* lower <= log delta(eps) - target <= upper, as a sign: +1 certainly above, -1 certainly below, 0 undecided */
-static int side(const ew_model *m, double eps, double target, double *mid)
+/* eps >= 0 as a function of w (y for replace); relative error 16 u + loose u */
+static double loss_of(const ew_model *m, double w, double *loose)
 {
-    double l, rel;
-    ew_closed_log_delta(&l, &rel, m, eps);
-    *mid = l - target;
-    const double slack = 4.0 * EW_U * (fabs(l) + fabs(target)) + 2.0 * EW_U;
-    if (l == -INFINITY)
-        return rel == 0.0 ? -1 : 0;
-    if (rel < 0.5 && *mid + log1p(-rel) > slack)
-        return 1;
-    if (rel < 0.5 && *mid + log1p(rel) < -slack)
-        return -1;
-    return 0;
+    const double q = m->q;
+    *loose = 0.0;
+    if (gaussian(m))
+        return w;
+    if (m->kind == EW_KIND_REMOVE) /* log1p(x) feels at most all of the relative error of x */
+        return w < 600.0 ? log1p(q * expm1(w)) : w + log(q);
+    if (m->kind == EW_KIND_ADD) { /* 1 - q is exact where q >= 1/2 */
+        const double x = -q * expm1(-w);
+        return x < 0.5 ? -log1p(-x) : -log((1.0 - q) + q * exp(-w));
+    }
+    const double lo = log_odds(m, loose), l = lo + w;
+    *loose += 4.0 * w;
+    return l > 600.0 ? l : log1p(exp(l) * -expm1(-2.0 * w) / (1.0 + exp(lo - w)));
+}
+
+/* What a threshold (t for replace, a otherwise) stands for: delta there, and the eps in [eps[0], eps[1]] it is the delta of. */
+static rough point(double eps[2], const ew_model *m, double t)
+{
+    const double mu = mu_of(m), w = paired(m) ? mu * t : mu * (t + 0.5 * mu);
+    const double dw = EW_U * (paired(m) ? 3.0 * w : 3.0 * fabs(w) + (gaussian(m) ? 2.1 : 1.1) * mu * fabs(t + mu)); /* mu within 2 u or u */
+    double loose;
+    for (int i = 0; i < 2; i++) {
+        eps[i] = loss_of(m, fmax(0.0, i ? w + dw : w - dw), &loose);
+        eps[i] *= 1.0 + (i ? EW_U : -EW_U) * (20.0 + loose);
+    }
+    const double mid = 0.5 * (eps[0] + eps[1]), d = 0.5 * (eps[1] - eps[0]), lq = log(m->q);
+    if (paired(m))
+        return pair(m, t, 0.0, w, dw, mid, d + EW_U * mid);
+    const rough g = gauss(t, 0.0, mu);
+    if (m->kind == EW_KIND_REMOVE || gaussian(m))
+        return times(g, lq, 2.0 * EW_U * fabs(lq));
+    return times(g, lq - w + mid, dw + d + EW_U * (3.0 * fabs(lq) + 2.0 * fabs(lq - w) + mid));
+}
+
+/* +1: g certainly above e^target, -1: certainly below, 0: undecided.  4 u: the target is the log of a double */
+static int side(rough g, double target)
+{
+    const double slack = EW_U * (4.0 * fabs(target) + 4.0 * fabs(g.log));
+    return g.log - g.err > target + slack ? 1 : g.log + (isfinite(g.err) ? g.err : 0.0) < target - slack ? -1 : 0;
 }
 
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta)
 {
-    const double mu = (m->q == 1.0 ? sqrt(m->n) : 1.0) / m->s * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0);
-    double lo = 0.0, hi = fmax(1e-12, 0.5 * mu * mu + mu * sqrt(fmax(0.0, -2.0 * log_delta))), mid, f_lo, f_hi;
-    if (m->kind == EW_KIND_ADD && m->q < 1.0)
-        hi = fmin(hi, -m->log1mq);
-    const int at0 = side(m, 0.0, log_delta, &f_lo);
-    if (at0 < 0 || (at0 == 0 && !(f_lo > 0.0))) {
-        out[0] = out[1] = 0.0;
-        if (at0 < 0)
-            return 1;
-    }
-    for (int i = 0; i < 200 && side(m, hi, log_delta, &f_hi) >= 0; i++)
-        hi = hi * 1.25;
-    /* bisection with regula falsi (Illinois): monotone, so it cannot fail */
-    double a = lo, b = hi, fa = f_lo, fb = f_hi;
+    const rough zero = log_delta_at(m, 0.0);
+    const double mu = mu_of(m), start = paired(m) ? 0.0 : -0.5 * mu;
+    double eps[2], a = start, b = (paired(m) ? mu : 0.0) + sqrt(fmax(0.0, -2.0 * log_delta)); /* delta <= e^{-b^2/2}/2 */
+    out[0] = out[1] = 0.0;
+    if (!tame(m))
+        return 0;
+    if (side(zero, log_delta) < 0)
+        return 1;
+    double fa = zero.log - log_delta, fb = point(eps, m, b).log - log_delta;
+    if (a < -8.0 && point(eps, m, -8.0).log > log_delta) /* spare the long way */
+        fa = point(eps, m, a = -8.0).log - log_delta;
+    if (!(fa > 0.0 && fb < 0.0))
+        b = a;
     int last = 0;
-    for (int i = 0; i < 300 && b - a > 1e-15 * b; i++) {
-        double x = isfinite(fa) && isfinite(fb) && fa > fb ? a + (b - a) * fa / (fa - fb) : 0.5 * (a + b);
-        if (i % 6 == 5 || !(x > a && x < b))
-            x = a > 0.0 && b > 4.0 * a ? sqrt(a * b) : 0.5 * (a + b);
-        if (a == 0.0 && i % 3 == 2)
-            x = fmin(x, b * 1e-3);
-        side(m, x, log_delta, &mid);
-        if (mid == 0.0) {
+    for (int i = 0; i < 200 && b - a > 2.0 * EW_U * (fabs(a) + fabs(b)); i++) { /* Illinois, and bisection in between */
+        double x = i % 5 == 4 ? 0.5 * (a + b) : a + (b - a) * fa / (fa - fb);
+        if (!(x > a && x < b))
+            x = 0.5 * (a + b);
+        const rough g = point(eps, m, x);
+        const double f = g.log - log_delta;
+        if (fabs(f) <= 0.1 * g.err) {
             a = b = x;
-        } else if (mid > 0.0) {
+        } else if (f > 0.0) {
             a = x;
-            fa = mid;
-            if (last == 1)
-                fb *= 0.5;
+            fa = f;
+            fb *= last > 0 ? 0.5 : 1.0;
             last = 1;
         } else {
             b = x;
-            fb = mid;
-            if (last == -1)
-                fa *= 0.5;
+            fb = f;
+            fa *= last < 0 ? 0.5 : 1.0;
             last = -1;
         }
     }
-    double step = fmax(2.0 * EW_U * b, 1e-300);
-    for (int i = 0;; i++, step *= 2.0) {
-        if (side(m, b + step, log_delta, &mid) < 0)
-            break;
-        if (i > 200)
+    /* outward until certain; nothing above has to be right */
+    const rough g = point(eps, m, b);
+    const double first = fmax(2.0 * EW_U * fabs(b), 0.3 * fmin(g.err, 1e-3) / (slope(b, mu) + mu)) + 1e-60;
+    double step = first;
+    for (int i = 0; side(point(eps, m, b + step), log_delta) >= 0; i++, step *= 1.5)
+        if (i > 300)
             return 0;
-    }
-    out[1] = ew_up(b + step);
-    step = fmax(2.0 * EW_U * a, 1e-300);
-    for (int i = 0;; i++, step *= 2.0) {
-        if (a - step <= 0.0) {
-            out[0] = 0.0;
+    out[1] = eps[1];
+    for (step = first; a - step > start; step *= 1.5)
+        if (side(point(eps, m, a - step), log_delta) > 0) {
+            out[0] = eps[0];
             break;
         }
-        if (side(m, a - step, log_delta, &mid) > 0) {
-            out[0] = ew_down(a - step);
-            break;
-        }
-        if (i > 200)
-            return 0;
-    }
     return 1;
 }

@@ -15,7 +15,9 @@ typedef struct {
 
 static void gather(sums *s, const ew_contour *ct, double shift)
 {
-    *s = (sums){0};
+    const double e0 = ct->moving * exp(shift);
+    *s = (sums){ct->fixed - ct->moving * expm1(shift), e0, -e0, fabs(e0), 0.0, 0.0};
+    s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(e0 - ct->moving));
     for (int j = 0; j < ct->count; j++) {
         const double zr = ct->zr[j], zi = ct->zi[j], e = exp(-zr * shift), x = zi * shift;
         const double co = e * cos(x), si = -e * sin(x), r = ct->cr[j] * co - ct->ci[j] * si, i = ct->cr[j] * si + ct->ci[j] * co;
@@ -24,7 +26,7 @@ static void gather(sums *s, const ew_contour *ct, double shift)
         s->d1 += r1;
         s->d2 += r1 * zr - i1 * zi;
         s->curve += size * z2;
-        const double round = size * (ct->err[j] + EW_U * (6.0 * fabs(x) + 4.0 * fabs(zr * shift) + 8.0 + ct->count));
+        const double round = e * ct->err[j] + size * EW_U * (6.0 * fabs(x) + 4.0 * fabs(zr * shift) + 8.0 + ct->count);
         s->round += round;
         s->round1 += round * (fabs(zr) + fabs(zi));
     }
@@ -54,33 +56,54 @@ void ew_contour_delta(double out[2], const ew_contour *ct, double eps)
 int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, double log_delta)
 {
     const double target = exp(log_delta - ct->log_scale), rel = 2.0 * EW_U * (fabs(log_delta) + fabs(ct->log_scale) + 4.0);
-    double shift = 0.0;
+    double shift = 0.0, lo = -INFINITY, hi = INFINITY;
     sums s;
-    for (int i = 0;; i++) {
+    for (int i = 0;; i++) { /* Newton on log delta with its curvature (third order), kept inside a bracket */
         gather(&s, ct, shift);
-        if (!(s.d0 > 0.0 && s.d1 > 0.0))
+        const double f = s.d0 > 2.0 * s.round ? log(s.d0 / target) : s.round < target ? -INFINITY : NAN;
+        const double g = s.d1 / s.d0, h = s.d2 / s.d0 - g * g, step = f / g;
+        if (isnan(f))
             return 0;
-        /* Newton on log delta with its curvature: third order */
-        const double f = log(s.d0 / target), g = s.d1 / s.d0, h = s.d2 / s.d0 - g * g;
-        const double step = f / g, corrected = step * (1.0 + 0.5 * step * h / g);
-        const double wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * (s.round + ct->low) / s.d1);
-        if (fabs(step) <= wanted || i == 40)
+        const double wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * (s.round + ct->low) / fabs(s.d1));
+        if ((isfinite(f) && fabs(step) <= wanted) || i == 60)
             break;
-        shift += fabs(corrected - step) < 0.3 * fabs(step) ? corrected : step;
-        if (!(fabs(shift) * ct->rate < 3.0)) {
-            *moved = ct->eps0 + shift;
+        if (f > 0.0)
+            lo = shift;
+        else
+            hi = shift;
+        double next = shift + step * (1.0 + 0.5 * step * h / g);
+        if (!(isfinite(f) && g > 0.0 && fabs(step * h / g) < 0.6))
+            next = shift + step;
+        if (!(g > 0.0 && next > lo && next < hi))
+            next = isfinite(lo + hi) ? 0.5 * (lo + hi) : f > 0.0 ? shift + 1.0 / ct->rate : shift - 1.0 / ct->rate;
+        if (!(hi - lo > 4.0 * EW_U * fabs(ct->eps0 + shift)))
+            break;
+        /* as far from eps0 as the error terms, which grow, allow */
+        const double most = fmax(1.0, log(fmax(1.0, 3.0 * ct->tol * target / (ct->low + 1e-300)))) / ct->rate;
+        if (fabs(next) > most) {
+            if (fabs(shift) < 0.99 * most && fabs(next) > most && (next > 0.0 ? !(hi < most) : !(lo > -most))) {
+                next = copysign(most, next);
+                if (next != shift) {
+                    shift = next;
+                    gather(&s, ct, shift);
+                    const double ff = s.d0 > 2.0 * s.round ? s.d0 - target : s.round < target ? -1.0 : 0.0;
+                    if ((next > 0.0 && ff < 0.0) || (next < 0.0 && ff > 0.0))
+                        continue; /* the root lies inside */
+                }
+            }
+            *moved = ct->eps0 + next;
             return 0;
         }
+        shift = next;
     }
     const double hi_target = target * (1.0 - rel), lo_target = target * (1.0 + rel), here = ct->eps0 + shift;
     const double least = 4.0 * EW_U * fabs(here) + 1e-300, grow = exp(ct->rate * fabs(shift)) * (1.0 + 1e-12);
     const double top = s.round + ct->high * grow, bottom = s.round + ct->low * grow, r = ct->scale_err;
     double up = fmax(0.0, ((s.d0 + top) * (1.0 + r) - hi_target) / s.d1) * 1.001 + least;
     double down = fmax(0.0, (lo_target - (s.d0 - bottom) * (1.0 - r)) / s.d1) * 1.001 + least;
-    for (int i = 0, ok = 0; ok != 3; i++) { /* usually once; certifies delta(here + up) <= delta <= delta(here - down) */
+    int ok = 0;
+    for (int i = 0; i < 6 && ok != 3; i++) { /* usually once; certifies delta(here + up) <= delta <= delta(here - down) */
         const double gu = exp(ct->rate * up), gd = exp(ct->rate * down);
-        if (i == 60 || !isfinite(gu + gd))
-            return 0;
         ok = 0;
         if ((s.d0 - up * (s.d1 - s.round1) + 0.51 * up * up * s.curve * gu + top * gu) * (1.0 + r) <= hi_target)
             ok |= 1;
@@ -91,6 +114,27 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         else
             down *= 1.3;
     }
+    for (int i = 0; i < 60 && ok != 3; i++) { /* the same by forming the sums there */
+        double enc[2];
+        if (!(ok & 1)) {
+            gather(&s, ct, shift + up);
+            enclose(enc, ct, &s, shift + up);
+            if (enc[1] <= hi_target)
+                ok |= 1;
+            else
+                up *= 1.5;
+        }
+        if (!(ok & 2)) {
+            gather(&s, ct, shift - down);
+            enclose(enc, ct, &s, shift - down);
+            if (enc[0] >= lo_target)
+                ok |= 2;
+            else
+                down *= 1.5;
+        }
+    }
+    if (ok != 3)
+        return 0;
     *moved = here;
     out[0] = ew_down(here - down);
     out[1] = ew_up(here + up);

@@ -1,36 +1,41 @@
 /* decay.c - one number that bounds the tail of the characteristic function of the tilted loss.
  *
- * Source   MATH.md section 4: shift x -> x + i theta s^2.  With D = Y/(1+Y), v_theta/v = 1 - D + D e^{i theta},
+ * Source   MATH.md section 4: shift u -> u + i theta s.  With D = Y/(1+Y), v_theta/v = 1 - D + D e^{i theta},
  *
  *     |phi_c(t)| <= E_c[e^psi],  psi = theta^2 s^2/2 + alpha log|v_theta/v|_+ - beta log|v_theta/v|_- - t (arg_+ + arg_-)
  *
- *          for every t >= T when psi is taken at T, because both args are >= 0.  Any 0 < theta < pi is valid.
+ *          for every t >= T when psi is taken at T, because both args are >= 0.  Any 0 < theta < pi/2 is valid.
  * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so the
  *          n-th power is meaningful for any n.
+ * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta = log(v_theta/v_{-theta})/(2i).  At Im u =
+ *          alpha s the arg becomes (arg v_{theta+alpha} - arg v_{alpha-theta})/2 >= 0, and |v_theta| becomes the geometric mean of
+ *          |v_{theta+alpha}| and |v_{theta-alpha}|: the bound of survey.c at Im u = (theta + alpha) s, t = 0 covers it.
  */
 #include "rooms.h"
 
 #include <math.h>
 
-double ew_decay_theta(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double T)
+double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T)
 {
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c;
+    const ew_model *m = law->m;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, *p = nd->p[EW_SMALL];
     const int two = m->kind == EW_KIND_REPLACE;
     double d = 0.0, v = 0.0, sum = 0.0;
     for (int i = 0; i < nd->count; i++) {
         const double a = nd->dp[i], b = two ? nd->dm[i] : 0.0;
-        sum += nd->p[i];
-        d += nd->p[i] * (a + b);
-        v += nd->p[i] * (alpha * a * (1.0 - a) - at->c * b * (1.0 - b));
+        sum += p[i];
+        d += p[i] * (a + b);
+        v += p[i] * (alpha * a * (1.0 - a) - at->c * b * (1.0 - b));
     }
     const double curve = m->s * m->s - v / sum;
     const double theta = T * d / sum / fmax(curve, 0.25 * m->s * m->s);
-    return fmin(theta, 1.57);
+    return fmin(theta, law->far.width > 0.0 ? fmin(1.5, 0.5 * law->far.width / m->s) : 1.5);
 }
 
-double ew_decay_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)
 {
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c;
+    const ew_model *m = law->m;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, *p = nd->p[EW_SMALL];
     const int two = m->kind == EW_KIND_REPLACE;
     const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
     const double g = 0.5 * theta * theta * m->s * m->s;
@@ -45,9 +50,29 @@ double ew_decay_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at,
             psi += k - T * b;
             abs_psi += fabs(k) + T * b;
         }
-        sum += nd->p[i] * expm1(psi);
-        size += nd->p[i] * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
+        const double x = p[i] * expm1(psi);
+        sum += x;
+        size += p[i] * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
     }
     *slack = 1e-11 * size / (1.0 + at->m0); /* rounding of p, psi and the sum, relative 1e-13 or better each */
+    return sum / (1.0 + at->m0);
+}
+
+/* Error of that sum against the integral, and what the taper gains off the real axis. */
+double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T)
+{
+    const double s = law->m->s, most = law->far.width > 0.0 ? fmin(1.5 * s, 0.75 * law->far.width) : 1.5 * s;
+    double err = INFINITY;
+    for (double y = fmin(most, theta * s + 9.0); y > 1.05 * theta * s; y = theta * s + 0.6 * (y - theta * s)) {
+        const double e = ew_survey(law, EW_SMALL, at->c, 0.0, y) - log(expm1(2.0 * EW_PI * (y - theta * s) / nd->hu)) + log(2.0);
+        if (e > err)
+            break;
+        err = e;
+        if (y - theta * s < 1e-3 * most)
+            break;
+    }
+    double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
+    if (law->far.width > 0.0 || law->left.width > 0.0)
+        sum += exp(ew_survey(law, EW_MORE, at->c, -T, theta * s));
     return sum / (1.0 + at->m0);
 }

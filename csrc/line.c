@@ -1,28 +1,34 @@
 /* line.c - trapezoidal inversion on the vertical line Re z = c, every error bounded.
  *
- * Formula  T_h = (h/2 pi) sum_j F(c + i j h),  F(z) = e^{n K(z) - z eps} / (z (1+z)),
- *          T_h = sum_k e^{c k x} delta(eps + k x),  x = 2 pi/h   (Poisson summation, MATH.md section 4): T_h >= delta.
- * Bound    alias k > 0   e^{n K(c+d) - (c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}),  m(c) = c^c/(1+c)^{1+c}, any d > 0 (Chernoff)
- *          alias k < 0   the same with c - d > 0, or delta <= 1: e^{-c x}/(1 - e^{-c x})
- *          truncation    rho_T/(pi T), rho_T from decay.c; quadrature in u from strip.c; rounding counted below.
+ * Formula  T_h = (h/2 pi) sum_j F(c + i j h),  F(z) = G(z) e^{-z eps}/(z (1+z)),
+ *          G = M_small^n (every step small) or (M_small + M_mid)^n - M_small^n (at least one mid step): both are generating
+ *          functions of positive measures, so  T_h = sum_k e^{c k x} delta(eps + k x),  x = 2 pi/h  (Poisson summation,
+ *          MATH.md section 4), and T_h >= delta.
+ * Bound    alias k > 0   G(c+d) e^{-(c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}),  m(c) = c^c/(1+c)^{1+c}, any d > 0 (Chernoff)
+ *          alias k < 0   the same with c - d > 0
+ *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T): decay.c (small), survey.c (mid)
+ *          quadrature    survey.c, or for a law without tapers the closed form of MATH.md section 2
+ *          rounding      counted below
  */
 #include "rooms.h"
 #include "special.h"
 
 #include <math.h>
 
-/* P = sum over k of p e^{i t loss} - 1 - i t loss at t = j h, j = 1..J, by the recurrence
- *     E2(i(j+1)a) = e^{ia} E2(i j a) + E2(i a) + j [i a (e^{ia} - 1)],   a = h loss,
- * whose terms are all of the size of the result: relative error about j units, however small a is. */
+enum { BLOCK = 32 };
+
+/* Sums of p (e^{i t loss} - 1), or of p (e^{i t loss} - 1 - i t loss), at t = j h by the recurrences
+ *     E1(x + a) = e^{ia} E1(x) + E1(a),    E2(j a + a) = e^{ia} E2(j a) + E2(a) + j [i a (e^{ia} - 1)],   a = h loss,
+ * whose terms are all of the size of the result: relative error about BLOCK units, however small a is. */
 EW_CLONES
-static void advance(int count, int J, const double *restrict p, double (*restrict rot)[EW_KMAX], double *restrict re,
-                    double *restrict im)
+static void advance(int count, int from, int to, const double *restrict p, const double *restrict b, double (*restrict rot)[EW_KMAX],
+                    double *restrict re, double *restrict im, double *restrict bre, double *restrict bim)
 {
     double *restrict er = rot[0], *restrict ei = rot[1];
     const double *restrict wr = rot[2], *restrict wi = rot[3], *restrict ar = rot[4], *restrict ai = rot[5];
     const double *restrict br = rot[6], *restrict bi = rot[7];
-    for (int j = 0; j < J; j++) {
-        double sr[4] = {0}, si[4] = {0};
+    for (int j = from; j < to; j++) {
+        double sr[4] = {0}, si[4] = {0}, tr[4] = {0}, ti[4] = {0};
         const double dj = j;
         for (int k = 0; k < count; k += 4)
             for (int l = 0; l < 4; l++) {
@@ -33,344 +39,486 @@ static void advance(int count, int J, const double *restrict p, double (*restric
                 ei[k + l] = ny;
                 sr[l] += p[k + l] * nx;
                 si[l] += p[k + l] * ny;
+                if (b) {
+                    tr[l] += b[k + l] * nx;
+                    ti[l] += b[k + l] * ny;
+                }
             }
-        re[j] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j] = (si[0] + si[1]) + (si[2] + si[3]);
+        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
+        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
+        if (b) {
+            bre[j + 1] = (tr[0] + tr[1]) + (tr[2] + tr[3]);
+            bim[j + 1] = (ti[0] + ti[1]) + (ti[2] + ti[3]);
+        }
     }
 }
 
-static int prepare_rotation(const ew_nodes *nd, double h, double (*rot)[EW_KMAX])
+static void e1(double out[2], double x)
+{
+    const double s = sin(0.5 * x);
+    out[0] = -2.0 * s * s;
+    out[1] = sin(x);
+}
+
+/* Fill the sums at t = 0, h, .. J h; second = 1: E2, 0: E1. */
+static void rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws)
 {
     const int padded = (nd->count + 3) & ~3;
+    double (*rot)[EW_KMAX] = ws->rot, one[2];
+    for (int k = nd->count; k < padded; k++)
+        nd->p[EW_SMALL][k] = nd->p[EW_MID][k] = nd->loss[k] = 0.0;
     for (int k = 0; k < padded; k++) {
-        const double a = k < nd->count ? h * nd->loss[k] : 0.0;
-        const double s = sin(0.5 * a), co = -2.0 * s * s, si = sin(a); /* e^{ia} - 1 */
-        double e2[2];
-        ew_cexpm1mx(e2, 0.0, a);
-        rot[0][k] = 0.0;
-        rot[1][k] = 0.0;
-        rot[2][k] = 1.0 + co;
-        rot[3][k] = si;
-        rot[4][k] = e2[0];
-        rot[5][k] = e2[1];
-        rot[6][k] = -a * si;
-        rot[7][k] = a * co;
-        if (k >= nd->count)
-            nd->p[k] = 0.0;
+        const double a = h * nd->loss[k];
+        e1(one, a);
+        rot[2][k] = 1.0 + one[0];
+        rot[3][k] = one[1];
+        rot[6][k] = second ? -a * one[1] : 0.0;
+        rot[7][k] = second ? a * one[0] : 0.0;
+        if (second)
+            ew_cexpm1mx(one, 0.0, a);
+        rot[4][k] = one[0];
+        rot[5][k] = one[1];
     }
-    return padded;
+    for (int i = 0; i < 4; i++)
+        ws->sums[i][0] = 0.0;
+    for (int from = 0; from < J; from += BLOCK) {
+        for (int k = 0; k < padded; k++) {
+            if (from == 0)
+                one[0] = one[1] = 0.0;
+            else if (second)
+                ew_cexpm1mx(one, 0.0, from * h * nd->loss[k]);
+            else
+                e1(one, from * h * nd->loss[k]);
+            rot[0][k] = one[0];
+            rot[1][k] = one[1];
+        }
+        advance(padded, from, from + BLOCK < J ? from + BLOCK : J, nd->p[EW_SMALL], nd->split ? nd->p[EW_MID] : 0, rot, ws->sums[0], ws->sums[1],
+                ws->sums[2], ws->sums[3]);
+    }
 }
 
-static double log_chernoff_factor(double c) /* log m(c) */
+/* Is the coarse sum of phi g e^{c loss} within 2 % of the integral? */
+static int trusted(const ew_model *m, double c, double hu)
 {
-    return -c * log1p(1.0 / c) - log1p(c);
+    const double a = fmin(0.9 * EW_PI * m->s, 6.0), log_c = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * a / m->s));
+    const double b = 0.3 * a, log_d = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * b / m->s));
+    return fmin(0.5 * a * a + log_c - 2.0 * EW_PI * a / hu, 0.5 * b * b + log_d - 2.0 * EW_PI * b / hu) < -5.0;
 }
 
-static double lse(double a, double b)
+/* log N_y of a law without tapers at Re z = c, |Im z| <= t: e^{y^2/2} C e^{t theta} M(c), C = 1 or cos(theta/2)^{-c}; or, with
+ * B <= theta min(1, Y) <= theta log(1 + Y)/log 2, the same with M at a shifted exponent, from the nodes nd (weights p at c). */
+static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double c, double t, double y)
 {
-    const double t = fmax(a, b);
-    return t == -INFINITY ? t : t + log1p(exp(-fabs(a - b)));
+    const double theta = y / m->s, C = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * theta));
+    const int two = m->kind == EW_KIND_REPLACE;
+    double rise = t * theta * (two ? 2.0 : 1.0);
+    if (rise > 12.0 && c == at->c) {
+        const double k = t * theta * 0x1.71547652b82fep+0 * 1.0000001, alpha = (m->kind == EW_KIND_ADD ? 0.0 : 1.0 + c) + k, s = m->s;
+        const int e = nd->count - 1;
+        const double *p = nd->p[EW_SMALL], right = nd->u[e], left = -nd->u[0], back = two ? k : 0.0;
+        const int fine = alpha < 4.0 * s * s;
+        const double down = right - alpha * (fine ? nd->dp[e] : 1.0) / s, up = left - back * (fine ? nd->dm[0] * two : 1.0) / s;
+        if (down > 2.0 && up > 2.0 && trusted(m, c, nd->hu)) {
+            double sum = 0.0;
+            for (int i = 0; i <= e; i++)
+                sum += p[i] * exp(k * (nd->lp[i] + (two ? nd->lm[i] : 0.0)));
+            const double ends = p[e] * exp(k * (nd->lp[e] + (two ? nd->lm[e] : 0.0))) / (nd->hu * down) + p[0] * exp(k * (nd->lp[0] + (two ? nd->lm[0] : 0.0))) / (nd->hu * up);
+            rise = fmin(rise, log((sum + 2.0 * ends) * 1.05 / (1.0 + at->m0)));
+        }
+    }
+    return 0.5 * y * y + C + rise + log1p(at->m0) + 1e-3;
 }
 
-/* M(z) - 1 is summed as E[g e^{z loss}] - E[g] + z E[g e^{-loss} - g], and |g e^{-loss} - g| <= q (e^{w} + e^{w'}): its errors are at
- * most so many times those of the first piece. */
-static double control(const ew_model *m, double z)
-{
-    return 2.0 + 2.0 * z * m->q;
-}
-
-static double control_ends(const ew_model *m, const ew_nodes *nd, double z)
-{
-    const double y = fmax(nd->y[nd->count - 1], m->kind == EW_KIND_REPLACE ? -nd->y[0] : 0.0);
-    return 2.0 + 2.0 * z * fmin(1.0, m->q * (1.0 + exp(y)));
-}
-
-/* One plan: how far to go (T), how fine in u, and what it costs. */
-enum { SEGMENTS = 4 };
+/* Everything that the bounds of one line need. */
 typedef struct {
-    double T, Tm, x, a[SEGMENTS], hu, from, to;
-} plan;
+    const ew_law *law;
+    const ew_model *m;
+    ew_nodes *ref;        /* coarse nodes, weights at c */
+    const ew_moments *at; /* there */
+    int cls;
+    double c;
+} line;
 
-static int plan_decay(plan *pl, const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double log_tol, double limit)
+static double strip_log(const line *ln, int cls, double c, double t, double y)
 {
-    const ew_moments *at = &sp->at;
-    double T = 7.0 / sp->spread;
-    for (int i = 0; i < 40; i++) {
-        double slack;
-        const double need = -(log_tol + log(EW_PI * T)), theta = ew_decay_theta(m, coarse, at, T);
-        const double v = -m->n * log1p(fmax(-1.0 + 1e-300, ew_decay_log(m, coarse, at, theta, T, &slack)));
-        if (v >= need && v <= 1.25 * need + 2.0)
-            break;
-        if (need <= 0.0)
-            break;
-        const double f = v > 0.0 ? sqrt((need + 0.5) / v) : 2.0;
-        if (v >= need && (i > 8 || f > 0.97))
-            break;
-        T *= v >= need ? fmax(f, 0.5) : fmin(fmax(f, 1.03), 3.0);
-        if (!(T * pl->x < 6.3 * limit / 16.0))
-            return 0;
-    }
-    pl->T = 1.04 * T;
-    pl->Tm = 1.1 * pl->T + 16.0 / pl->x; /* room for rounding up the number of nodes and for a second thought */
-    return 1;
+    return ln->law->far.width > 0.0 ? ew_survey(ln->law, cls, c, t, y) : plain_log(ln->m, ln->ref, ln->at, c, t, y);
 }
 
-/* log |phi_c(t)|^n / |z(1+z)| relative to t = 0, on the coarse nodes: how little accuracy M needs at t. */
-static double fading(const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double t)
+static double widest(const line *ln)
 {
-    double re = 0.0, im = 0.0, sum = 0.0;
-    for (int k = 0; k < coarse->count; k++) {
-        const double p = coarse->p[k], x = t * coarse->loss[k];
-        re += p * cos(x);
-        im += p * sin(x);
-        sum += p;
-    }
-    const double c2 = sp->c * sp->c, d2 = (1.0 + sp->c) * (1.0 + sp->c);
-    return 0.5 * m->n * log(fmax(1e-300, (re * re + im * im) / (sum * sum))) - 0.5 * log((1.0 + t * t / c2) * (1.0 + t * t / d2));
+    const double s = ln->m->s, w = fmin(ln->law->far.width, ln->law->split.width > 0.0 ? ln->law->split.width : ln->law->far.width);
+    return ln->law->far.width > 0.0 ? fmin(1.5 * s, 0.75 * w) : fmin(0.93 * EW_PI * s, 11.0);
 }
 
+/* M - 1 is summed with the control variates E[g] - 1 = 0 and z E[g e^{-loss} - g] = 0: on Im u = y the modulus of the first is at most
+ * e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
+static double control(const line *ln, double z, double y)
+{
+    return log1p(2.0 * z * ln->m->q) + 0.5 * y * y;
+}
+
+static double quad(const line *ln, int cls, double c, double t, double y, double hu) /* bound of the error of M, nodes without end */
+{
+    const double k = log(expm1(2.0 * EW_PI * y / hu));
+    return 2.0 * (exp(strip_log(ln, cls, c, t, y) - k) + (cls == EW_SMALL ? exp(control(ln, hypot(c, t), y) - k) : 0.0)) * (1.0 + 1e-6);
+}
+
+/* What the sums lose beyond the ends of the nodes. */
+static double ends(const line *ln, const ew_nodes *nd, int cls, double c, double t)
+{
+    const ew_model *m = ln->m;
+    const int e = nd->count - 1;
+    const double z = hypot(c, t), left = 1.0 + z * fmin(1.0, m->q * 1.0001);
+    if (ln->law->far.width > 0.0) {
+        const double lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
+        if (cls != EW_SMALL)
+            return lost;
+        const double both = exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu)) + exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
+        return lost + both * (1.0 + z);
+    }
+    /* log-concave beyond, or past every peak: geometric */
+    const double s = m->s, a = m->kind == EW_KIND_ADD ? 1.0 : 1.0 + c, b = m->kind == EW_KIND_REPLACE ? 1.0 : 0.0;
+    const double up = nd->u[e] - a * (a < 4.0 * s * s ? nd->dp[e] : 1.0) / s - b * c * nd->dm[e] / s;
+    const double down = -nd->u[0] - (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : b / s);
+    if (!(up > 0.5 && down > 0.5))
+        return INFINITY;
+    const double le = nd->loss[e], l0 = nd->loss[0];
+    const double fe = exp(nd->lw[e] + fmax(c * le, fmax(0.0, -le))) / expm1(nd->hu * up), f0 = exp(nd->lw[0] + fmax(c * l0, fmax(0.0, -l0))) / expm1(nd->hu * down);
+    return 2.0 * (fe * (1.0 + z) + f0 * (b > 0.0 ? 1.0 + z : left)) * (1.0 + 1e-6);
+}
+
+/* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore. */
+static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure)
+{
+    const ew_model *m = ln->m;
+    const double n = m->n;
+    if (ln->cls == EW_MID) {
+        const double most = fmin(1.5, widest(ln) * 0.95 / m->s);
+        double best = INFINITY;
+        for (double theta = most; theta > 0.02 * most; theta *= 0.7) {
+            const double e = ew_survey(ln->law, EW_MID, ln->c, -T, theta * m->s);
+            if (e > best)
+                break;
+            best = e;
+        }
+        best = fmin(best, log(at->b0) + 1e-6);
+        return log(n) + best + (n - 1.0) * log(1.0 + at->m0 + exp(best)) + 1e-9 * n * at->m0;
+    }
+    double slack;
+    const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
+    double err = 0.0;
+    if (sure && ln->law->far.width > 0.0) {
+        err = ew_decay_error(ln->law, nd, at, theta, T);
+    } else if (sure) { /* |v_theta| on Im u = alpha s: decay.c */
+        err = INFINITY;
+        for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / m->s); alpha * m->s > 0.02 && !(n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
+            const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * (theta + alpha)));
+            err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
+        }
+        const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
+        err += ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
+    }
+    const double x = v + (sure ? slack + 1.01 * err : 0.0);
+    return n * (log1p(at->m0) + log1p(fmax(-1.0 + 1e-300, x)));
+}
+
+/* The distance T after which log far - log(pi T) <= wanted; 0 if it costs more than the limit. */
+static double reach(const line *ln, double spread, double wanted, double most)
+{
+    double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, last = 0.0, v_last = 0.0;
+    const double f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
+    for (int i = 0; i < 60; i++) {
+        if (!(T < most))
+            return 0.0;
+        const double v = far_log(ln, ln->ref, ln->at, T, 0) - log(EW_PI * T) - wanted;
+        if (v <= 0.0 && (v > -4.0 || last > 0.0 || ln->cls == EW_MID || i > 6))
+            return T;
+        const double gone = f0 - log(EW_PI * T) - wanted; /* what must decay in all */
+        if (v <= 0.0) {
+            T *= fmax(0.6, sqrt(gone / (gone - v)) * 1.01);
+            continue;
+        }
+        double f = gone > v && gone > 0.0 ? sqrt(gone / (gone - v)) * 1.02 : 2.0;
+        if (last > 0.0 && v < v_last) /* secant in log T */
+            f = fmax(1.02, exp(log(T / last) * (v + 0.3) / (v_last - v)));
+        last = T;
+        v_last = v;
+        T *= fmin(fmax(f, 1.02), 2.5);
+    }
+    return 0.0;
+}
+
+enum { SEGMENTS = 4 };
 static const double part[SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
 
-static int plan_nodes(plan *pl, const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double log_tol)
+/* Step in u; the accuracy wanted of M fades with the integrand. */
+static double step(double *a, const line *ln, int cls, double T, double log_want, double decay)
 {
-    const double s = m->s, amax = fmin(0.93 * EW_PI * s, 11.0), log_z = log(control(m, sp->c + pl->T)) - sp->at.k0;
-    const double log_any = -5.0 - log(m->n); /* n-th powers need at least this everywhere */
-    pl->hu = INFINITY;
+    const double any = fmin(log_want + 0.9 * decay, -5.0 - log(ln->m->n)); /* n-th powers need at least this */
+    double hu = INFINITY;
     for (int i = 0; i < SEGMENTS; i++) {
-        const double spare = i ? fading(m, coarse, sp, part[i - 1] * pl->Tm) : 0.0;
-        double best = 0.0, a = amax;
-        for (int j = 0; j < 40; j++, a *= 0.8) {
-            const double budget = 0.7 + ew_strip_log(m, coarse, a / s, sp->c, part[i] * pl->Tm) + log_z - fmin(log_tol - spare * (1.0 - 1.0 / m->n), log_any + spare / m->n);
-            const double hu = 2.0 * EW_PI * a / fmax(budget, 2.0);
-            if (hu > best) {
-                best = hu;
-                pl->a[i] = a;
+        const double f = i ? part[i - 1] : 0.0, target = fmax(log_want, fmin(any, log_want + 0.8 * decay * f * f));
+        double best = 0.0, y = widest(ln);
+        for (int j = 0; j < 24; j++, y *= 0.75) {
+            const double strip = strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
+            const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
+            if (h > best) {
+                best = h;
+                a[i] = y;
             } else if (best > 0.0) {
                 break;
             }
         }
         if (!(best > 0.0))
-            return 0;
-        pl->hu = fmin(pl->hu, best);
+            return 0.0;
+        hu = fmin(hu, best);
     }
-    /* range: where the integrand is above the tolerance, extrapolated past the coarse ends by its own slope */
-    const double floor_log = log_tol - log_z - 1.0;
-    int i0 = 0, i1 = coarse->count - 1;
-    double e0 = 0.0, e1 = 0.0;
-    for (; i0 < i1; i0++) {
-        const double l = coarse->loss[i0];
-        e0 = coarse->lw[i0] + fmax(sp->c * l, fmax(0.0, -l)) - floor_log;
-        if (e0 > 0.0)
+    return hu;
+}
+
+static double alias(double *rate, const line *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double error)
+{
+    const double n = ln->m->n, c = ln->c;
+    double high = INFINITY, low = INFINITY, d = fmin(x / x2, fmax(1e3, 1e3 * c));
+    ew_moments there;
+    for (int i = 0; i < (ln->cls == EW_MID ? 14 : 9); i++, d *= 0.6) { /* far ahead G may explode: then a smaller d */
+        double power;
+        if (nd->tapered) {
+            ew_moments_at(&there, nd, c + d);
+            power = ew_log_power(&there, n, ln->cls) * (1.0 + 1e-9) + 1e-9;
+        } else if (isfinite(ends(ln, nd, EW_SMALL, c + d, 0.0))) {
+            power = n * log1p(at->m0 + ew_excess(nd, at, d)) * (1.0 + 1e-9);
+        } else {
+            continue;
+        }
+        const double v = power + n * 2.0 * error - (c + d) * eps + 1e-9 * (c + d) * fabs(eps) + ew_log_kernel(c + d) - scale;
+        const double e = v - d * x - log(-expm1(-d * x));
+        if (e < high) {
+            high = e;
+            *rate = c + d;
+        }
+        if (high < -60.0 || (isfinite(high) && e > high + 1.0))
             break;
     }
-    for (; i1 > i0; i1--) {
-        const double l = coarse->loss[i1];
-        e1 = coarse->lw[i1] + fmax(sp->c * l, fmax(0.0, -l)) - floor_log;
-        if (e1 > 0.0)
+    for (double f = 0.75; f < 0.999; f = 1.0 - 0.35 * (1.0 - f)) {
+        double power;
+        d = f * c;
+        if (nd->tapered) {
+            ew_moments_at(&there, nd, c - d);
+            power = ew_log_power(&there, n, ln->cls) * (1.0 + 1e-9) + 1e-9;
+        } else {
+            power = n * log1p(at->m0 + ew_excess(nd, at, -d)) * (1.0 + 1e-9);
+        }
+        const double v = power + n * 2.0 * error - (c - d) * eps + 1e-9 * c * fabs(eps) + ew_log_kernel(c - d) - scale;
+        low = fmin(low, v - d * x - log(-expm1(-d * x)));
+        if (low < -60.0 || !nd->tapered)
             break;
     }
-    const double rate = m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REMOVE ? 1.0 + sp->c : 1.0 + 2.0 * sp->c;
-    const double up = coarse->u[i1] - rate * coarse->dp[i1] / s;
-    const double down = -coarse->u[i0] - (m->kind == EW_KIND_ADD ? sp->c * coarse->dp[i0] / s : m->kind == EW_KIND_REPLACE ? coarse->dm[i0] / s : 0.0);
-    pl->to = coarse->u[i1] + (i1 + 1 < coarse->count ? coarse->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
-    pl->from = coarse->u[i0] - (i0 > 0 ? coarse->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
-    return 1;
+    return ew_lse(high, low);
 }
 
-/* Log of the quadrature error of g e^{z loss}, Re z = c, |Im z| <= t, by whichever rule the nodes are. */
-static double grid_log(const ew_model *m, const ew_nodes *coarse, const ew_nodes *fine, double a, double c, double t)
+/* n log(1 + w) of a complex w as log-modulus and angle. */
+static void power(double out[2], double n, double re, double im)
 {
-    if (fine->panel > 0.0)
-        return fmax(ew_panels_log(m, fine, c, t), ew_panels_log(m, fine, 0.0, 0.0) - m->log1mq) + 1.0;
-    return ew_strip_log(m, coarse, a / m->s, c, t) + 0.7 - log(expm1(2.0 * EW_PI * a / fine->hu));
+    const double q = 2.0 * re + (re * re + im * im);
+    out[0] = 0.5 * n * (q < -0.5 ? log(fmax(1e-300, (1.0 + re) * (1.0 + re) + im * im)) : log1p(q));
+    out[1] = n * atan2(im, 1.0 + re);
 }
 
-/* Panels on [from, cut], short enough for an error of M below the tolerance at |Im z| = Tm. */
-static int fill_panels(ew_nodes *nd, const ew_model *m, const plan *pl, double cut, double c, double log_want)
+void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws)
 {
-    double longest = fmin(1.5, 1.4 * m->s);
-    for (int i = 0; i < 12; i++, longest *= 0.8) {
-        if (!((cut - pl->from) / longest * EW_GAUSS < EW_KMAX - 8))
-            return 0;
-        ew_nodes_panels(nd, m, pl->from, cut, longest);
-        if (ew_panels_log(m, nd, c, pl->Tm) < log_want)
-            return 1;
-    }
-    return 0;
+    *ct = (ew_contour){.count = 0, .eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
+                       .cr = ws->node[0], .ci = ws->node[1], .zr = ws->node[2], .zi = ws->node[3], .err = ws->node[4]};
 }
 
-static int fill(ew_nodes *nd, const ew_model *m, const plan *pl)
+int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws)
 {
-    const double shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / m->s;
-    nd->hu = pl->hu;
-    const double hu = ew_trim(pl->hu / m->s, 24) * m->s;
-    nd->hu = hu;
-    const double from = floor((pl->from - shift) / hu), to = ceil((pl->to - shift) / hu);
-    nd->count = 0;
-    if (!(to - from < EW_KMAX - 8))
+    const ew_model *m = law->m;
+    const double n = m->n, c = sp->c, eps = ct->eps0, scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
+    line ln = {law, m, ref, &sp->at, cls, c};
+    const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
+    double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
+    const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
+    if (!(T0 > 0.0))
         return 0;
-    ew_nodes_append(nd, m, (long)from, (int)(to - from) + 1);
-    return 1;
-}
-
-int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double tol, double limit,
-            ew_scratch *ws)
-{
-    const double n = m->n, c = sp->c, S = sp->spread, eps = sp->eps;
-    /* sizes relative to e^{n K(c) - c eps}: the answer is about d0 */
-    const double log_d0 = sp->log_delta - (n * sp->at.k0 - c * eps), log_tol = log(tol);
-    const double flat = -log(c) - log1p(c) - log(S) - 0.5 * EW_LOG_2PI; /* log_d0 at a good saddle point */
-    plan pl = {0};
-    pl.x = S * sqrt(2.0 * (1.5 - log_tol + fmax(0.0, flat - log_d0)));
-    if (!plan_decay(&pl, m, coarse, sp, log_d0 + log_tol - 1.0, limit))
+    double T = 1.03 * T0, a[SEGMENTS], b[SEGMENTS];
+    const double Tm = 1.08 * T + 14.0 / x;
+    /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
+    const double M = 1.0 + sp->at.m0 + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
+    const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, decay = fmin(0.0, log_tol - f0);
+    double hu = step(a, &ln, EW_SMALL, Tm, want_s, decay);
+    if (cls == EW_MID)
+        hu = fmin(hu, step(b, &ln, EW_MID, Tm, want_b, decay));
+    if (!(hu > 0.0))
         return 0;
-    const double log_quad = log_tol - log(n) - 4.0 - fmax(0.0, flat - log_d0); /* wanted error of M */
-    if (sp->cut > 0.0) {
-        pl.from = -sqrt(2.0 * (5.0 - log_quad + log(control(m, c + pl.T)))) - 1.0 / m->s;
-        pl.to = sp->cut;
-        pl.hu = 0.1;
-    } else if (!plan_nodes(&pl, m, coarse, sp, log_quad)) {
-        return 0;
-    }
-    if (!((pl.to - pl.from) / pl.hu * (pl.T * pl.x / (2.0 * EW_PI)) < limit) || !(pl.T * pl.x / 6.2 < EW_JMAX - 2))
-        return 0;
+    /* range of the nodes */
     ew_nodes fine;
     ew_nodes_bind(&fine, ws->fine);
-    ew_moments at;
-    double ends = 0.0;
-    for (int i = 0;; i++) {
-        if (!(sp->cut > 0.0 ? fill_panels(&fine, m, &pl, sp->cut, c, log_quad - log(control(m, c + pl.T))) : fill(&fine, m, &pl)))
-            return 0;
-        ends = ew_ends_log(m, &fine, c);
-        if (ends <= log_quad - log(control_ends(m, &fine, c + pl.T)) + 2.0)
-            break;
-        if (i == 12)
-            return 0;
-        pl.to += 0.7;
-        pl.from -= 0.5;
+    double from = ref->u[0], to = ref->u[ref->count - 1], lost = INFINITY, lost_b = 0.0;
+    if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
+        return 0;
+    const double z = hypot(c, Tm), log_floor = want_s - 2.0 - log1p(z * fmin(1.0, 2.0 * m->q));
+    if (!(law->far.width > 0.0)) { /* where the integrand meets the floor, by its slope at the coarse nodes */
+        int i0 = 0, i1 = ref->count - 1;
+        double e0 = 0.0, e1 = 0.0;
+        for (; i0 < i1; i0++)
+            if ((e0 = ref->lw[i0] + fmax(c * ref->loss[i0], fmax(0.0, -ref->loss[i0])) - log_floor) > 0.0)
+                break;
+        for (; i1 > i0; i1--)
+            if ((e1 = ref->lw[i1] + fmax(c * ref->loss[i1], fmax(0.0, -ref->loss[i1])) - log_floor) > 0.0)
+                break;
+        const double rate = m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REMOVE ? 1.0 + c : 1.0 + 2.0 * c;
+        const double up = ref->u[i1] - rate * ref->dp[i1] / m->s;
+        const double down = -ref->u[i0] - (m->kind == EW_KIND_ADD ? c * ref->dp[i0] / m->s : m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0);
+        to = ref->u[i1] + (i1 + 1 < ref->count ? ref->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
+        from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
     }
+    for (int i = 0;; i++) {
+        if (!ew_nodes_fill(&fine, law, hu, from, to))
+            return 0;
+        lost = ends(&ln, &fine, EW_SMALL, c, Tm);
+        if (cls == EW_MID)
+            lost_b = ends(&ln, &fine, EW_MID, c, Tm);
+        if (log(lost) <= want_s + 1.0 && (cls == EW_SMALL || log(lost_b) <= want_b + 1.0))
+            break;
+        if (i == 16 || (i == 3 && !isfinite(lost + lost_b)))
+            return 0;
+        to += 0.7;
+        from -= 0.7;
+    }
+    if (!((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
+        return 0;
+    ew_moments at;
     ew_moments_at(&at, &fine, c);
     const double m_c = 1.0 + at.m0;
-    /* error of M(c + it), relative to M(c), for |t| <= part[i] Tm */
-    double quad[SEGMENTS];
-    for (int i = 0; i < SEGMENTS; i++)
-        quad[i] = ((exp(grid_log(m, coarse, &fine, pl.a[i], c, part[i] * pl.Tm)) * control(m, c + pl.Tm) + exp(ends) * control_ends(m, &fine, c + pl.Tm)) / m_c + sp->lost * exp(sp->log_delta) / n * (2.0 + 2.0 * (c + pl.Tm))) * (1.0 + 1e-6);
-
-    /* aliases */
-    double low = INFINITY;
-    const double pref = n * log1p(at.m0) - c * eps;
-    double d = fmin(pl.x / (S * S), fmax(1e3, 1e3 * c)), rate = c;
-    double log_high = INFINITY, log_low = INFINITY, dm = fmin(d, 0.8 * c), best = INFINITY, trial = d;
-    for (int i = 0; i < 12; i++, trial *= 0.6) { /* far ahead K may explode: then a smaller d */
-        const double ex = ew_excess(&fine, &at, trial);
-        const double err = (exp(grid_log(m, coarse, &fine, pl.a[0], c + trial, 0.0)) * control(m, c + trial) + exp(ew_ends_log(m, &fine, c + trial)) * control_ends(m, &fine, c + trial) + quad[0]) / (m_c + ex);
-        const double v = n * log1p(ex / m_c) * (1.0 + 1e-9) - trial * eps + log_chernoff_factor(c + trial) + n * 1.01 * err + 1e-9 * fabs(trial * eps);
-        if (n * err < 0.5 && v - trial * pl.x < best) {
-            best = v - trial * pl.x;
-            log_high = v;
-            d = trial;
-        }
-        if (best <= log_d0 + log_tol || (isfinite(best) && v - trial * pl.x > best))
-            break;
+    double quad_s[SEGMENTS], quad_b[SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
+    for (int i = 0; i < SEGMENTS; i++) {
+        quad_s[i] = quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
+        if (cls == EW_MID)
+            quad_b[i] = quad(&ln, EW_MID, c, part[i] * Tm, b[i], fine.hu) + lost_b;
     }
-    {
-        const double ex = ew_excess(&fine, &at, -dm);
-        const double err = (exp(grid_log(m, coarse, &fine, pl.a[0], c - dm, 0.0)) * control(m, c) + exp(ends) * control_ends(m, &fine, c) + quad[0]) / (m_c + ex);
-        log_low = n * log1p(ex / m_c) * (1.0 - 1e-9) + dm * eps + log_chernoff_factor(c - dm) + n * 1.01 * err + 1e-9 * fabs(dm * eps);
-    }
-    for (int i = 0; i < 40; i++) {
-        const double hi = log_high - d * pl.x - log(-expm1(-d * pl.x));
-        const double lo = fmin(log_low - dm * pl.x - log(-expm1(-dm * pl.x)), -c * pl.x - pref * (1.0 - 1e-12 * copysign(1.0, pref)) - log(-expm1(-c * pl.x)));
-        low = lse(hi, lo);
-        if (low <= log_d0 + log_tol)
+    double rate = c, low = INFINITY;
+    const double x2 = sp->spread * sp->spread;
+    for (int i = 0; i < 60; i++) {
+        low = alias(&rate, &ln, &fine, &at, x, x2, eps, scale, 0.0);
+        if (low <= log_tol)
             break;
-        pl.x *= i < 4 ? 1.06 : 1.2;
-        if (i == 39 || !(pl.x * pl.T / 6.2 < EW_JMAX - 2))
+        x *= i < 3 ? 1.06 : i < 12 ? 1.15 : 1.4;
+        if (i == 59 || x * T / 6.2 > EW_JMAX - 8 || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
             return 0;
     }
-    rate = c + d;
-    const double h = ew_trim(2.0 * EW_PI / pl.x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
-    int J = (int)ceil(pl.T / h);
-
-    /* truncation, checked on the fine nodes */
+    { /* the quadrature error of the aliases: relative to M it is largest at the largest abscissa */
+        ew_moments there = at;
+        double top = 1.0 + at.m0 + (fine.tapered ? 0.0 : ew_excess(&fine, &at, rate - c));
+        if (fine.tapered) {
+            ew_moments_at(&there, &fine, rate);
+            top = 1.0 + there.m0;
+            ew_moments_at(&at, &fine, c);
+        }
+        double e = (quad(&ln, EW_SMALL, rate, 0.0, a[0], fine.hu) + ends(&ln, &fine, EW_SMALL, rate, 0.0)) / top + (quad(&ln, EW_SMALL, c, 0.0, a[0], fine.hu) + lost) / m_c;
+        if (cls == EW_MID)
+            e += (quad(&ln, EW_MID, rate, 0.0, b[0], fine.hu) + ends(&ln, &fine, EW_MID, rate, 0.0)) / there.b0 + (quad_b[0] + lost_b) / at.b0;
+        if (!(n * e < 1e-2))
+            return 0;
+        low += 0.1;
+    }
+    const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
+    int J = (int)ceil(T / h);
     double tail = INFINITY;
     for (int i = 0; i < 3; i++) {
-        const double T = J * h;
-        if (T > pl.Tm || J > EW_JMAX - 2)
+        const double t = J * h;
+        if (t > Tm || J > EW_JMAX - 8)
             break;
-        double slack;
-        const double theta = ew_decay_theta(m, &fine, &at, T), v = ew_decay_log(m, &fine, &at, theta, T, &slack);
-        /* on Im u = +-alpha s the integrand of decay.c is at most e^{(theta^2 + alpha^2) s^2/2} |v|^.. e^{(T/2)(alpha - theta) arg} */
-        double err = INFINITY, alpha = fmin(0.93 * EW_PI - theta, 9.0 / m->s);
-        for (int k = 0; k < 8 && !(n * err < 0.02 * (1.0 + v)) && !(fine.panel > 0.0); k++, alpha *= 0.6) {
-            const double all = theta + alpha, strip = ew_strip_log(m, coarse, all, c, fmax(0.0, 0.5 * T * (alpha - theta) / all));
-            err = fmin(err, 2.0 * exp(strip - theta * alpha * m->s * m->s - log(expm1(2.0 * EW_PI * alpha * m->s / fine.hu))));
-        }
-        /* |v_theta|^{-c} instead of v^{-c}: largest at the ends, because |1 + Y e^{i theta}| grows with Y (theta <= pi/2) */
-        const int last = fine.count - 1;
-        const double *d = m->kind == EW_KIND_ADD ? fine.dp : fine.dm, ver = 2.0 * sin(0.5 * theta) * sin(0.5 * theta);
-        const double turned = m->kind == EW_KIND_REMOVE ? 0.0 : -0.5 * c * log1p(-2.0 * ver * fmax(d[0] * (1.0 - d[0]), d[last] * (1.0 - d[last])));
-        const double grow = 0.5 * theta * theta * m->s * m->s;
-        if (fine.panel > 0.0) { /* the same on the ellipses; the segment that joins the shifted line to the cut */
-            const double e = 0.5 * EW_PI, y_far = m->odds * exp(-fine.from / m->s);
-            const double more = m->kind == EW_KIND_REPLACE ? c * y_far * (theta * e + 0.5 * theta * theta) : 0.0;
-            const double rise = 0.006 * fine.panel * ((1.0 + c) * fine.dp[last] + (m->kind == EW_KIND_REPLACE ? c * fine.dm[last] : 0.0)) / m->s;
-            err = exp(ew_panels_log(m, &fine, c, 0.5 * T) + grow + more + 1.0);
-            err += theta * m->s * exp(grow + turned + rise + fine.lw[last] + c * fine.loss[last]) / (0.5 * fine.panel * ew_gauss_w[EW_GAUSS / 2 - 1]);
-        }
-        err += exp(ends + grow + turned);
-        tail = n * log1p(fmax(-1.0 + 1e-300, v + slack + 1.01 * err / m_c)) - log(EW_PI * T);
-        if (tail <= log_d0 + log_tol + 0.5)
+        tail = far_log(&ln, &fine, &at, t, 1) - log(EW_PI * t) - c * eps - scale;
+        if (tail <= log_tol + 0.5)
             break;
-        J = (int)(J * 1.05) + 1;
+        J = (int)(J * 1.03) + 1;
     }
-    if (!(tail <= log_d0 + log_tol + 3.0) || J > EW_JMAX - 2)
+    if (!(tail <= log_tol + 3.0) || J > EW_JMAX - 8 || ct->count + J + 1 > 2 * EW_JMAX)
         return 0;
 
-    /* the nodes */
-    const int padded = prepare_rotation(&fine, h, ws->rot);
-    double *re = ws->node[0], *im = ws->node[1];
-    advance(padded, J, fine.p, ws->rot, re + 1, im + 1);
-    re[0] = im[0] = 0.0;
-    double bad0 = 0.0, bad1 = 0.0, bad2 = 0.0; /* rounding of each node, weighted as it enters m0, m1, m2 */
+    /* rounding of the weights, as it enters M, M', M'' */
+    double w0 = 0.0, w1 = 0.0, w2 = 0.0, bad0 = 0.0, bad1 = 0.0, b0 = 0.0;
     for (int k = 0; k < fine.count; k++) {
-        const double u = fabs(fine.u[k]), l = fabs(fine.loss[k]);
-        const double unit = 80.0 + 6.0 * u * u + 8.0 * u / m->s + 10.0 * (1.0 + c) * l;
-        bad0 += unit * (c * l > 30.0 ? fine.p[k] : fine.w[k] * ((c * l) * (c * l) * (1.0 + fine.p[k] / fine.w[k]) + c * fine.e2m[k]));
-        bad1 += unit * (l * fabs(fine.p[k] - fine.w[k]) + fine.w[k] * fine.e2m[k]);
-        bad2 += unit * fine.p[k] * l * l;
+        const double u = fabs(fine.u[k]), l = fabs(fine.loss[k]), p = fine.p[EW_SMALL][k], x1 = c * l;
+        const double w = fine.tapered ? fine.wc[EW_SMALL][k] : fine.w[k];
+        const double unit = 24.0 + 5.0 * u * u + 8.0 * (1.0 + c) * l + (fine.tapered ? 40.0 * (1.0 + fabs(fmax(-745.0, fine.cls[EW_SMALL][k]))) : 0.0);
+        w0 += unit * p;
+        w1 += unit * p * l;
+        w2 += unit * p * l * l;
+        bad0 += unit * (x1 > 30.0 || !(w > 0.0) ? p : w * (x1 * x1 * (1.0 + p / w) + c * fine.e2m[k]));
+        bad1 += unit * (l * fabs(p - w) + w * fine.e2m[k]);
+        if (cls == EW_MID)
+            b0 += (unit + 40.0 * (1.0 + fabs(fmax(-745.0, fine.cls[EW_MID][k])))) * fine.p[EW_MID][k];
     }
-    const double e0 = EW_U * (bad0 + fine.count * at.m0) / m_c, e1 = EW_U * (bad1 + fine.count * at.m1) / m_c;
-    const double e2 = 0.5 * EW_U * (bad2 + (2.0 * J + 60.0 + fine.count) * at.m2) / m_c;
-    ct->count = J + 1;
-    ct->eps0 = eps;
-    ct->log_scale = pref;
-    ct->scale_err = n * e0 + n * 1.01 * quad[0] + 4.0 * EW_U * (fabs(pref) + c * fabs(eps) + n * fabs(log1p(at.m0))) + 40.0 * EW_U;
-    ct->cr = ws->node[2];
-    ct->ci = ws->node[3];
-    ct->zr = ws->node[4];
-    ct->zi = ws->node[5];
-    ct->err = ws->node[6];
-    ct->rate = rate;
+    if (fine.tapered) {
+        bad0 += 100.0 * (fine.out + c * fabs(fine.out_gap));
+        bad1 += 100.0 * fabs(fine.out_gap);
+    }
+    const double count = 0.25 * fine.count + 2.0 * BLOCK + 20.0;
+    const double r0 = EW_U * (w0 + count * m_c), r1 = EW_U * (w1 + count * w1 / 24.0), r2 = EW_U * (w2 + count * at.m2);
+    const double e0 = EW_U * (bad0 + fine.count * fabs(at.m0)), em = EW_U * (bad1 + fine.count * fabs(at.m1));
+    const double tt = J * h, by1 = fmin(0.3 * tt * r1, 2.0 * r0), by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
+    const int second = by2 < by1;
+    rotate(&fine, h, J, second, ws);
+
+    const double *re = ws->sums[0], *im = ws->sums[1], *bre = ws->sums[2], *bim = ws->sums[3];
+    const double top = n * log1p(at.m0) - c * eps - scale; /* M_small^n e^{-c eps}/e^{scale} */
+    const double fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(log1p(at.m0)) + c * fabs(eps) + fabs(scale)) + 40.0 * EW_U;
     for (int j = 0, seg = 0; j <= J; j++) {
-        while (seg < SEGMENTS - 1 && j * h > part[seg] * pl.Tm)
+        while (seg < SEGMENTS - 1 && j * h > part[seg] * Tm)
             seg++;
-        const double t = j * h, a = re[j] / m_c, b = (im[j] + t * at.m1) / m_c, ea = fabs(a) + fabs(b);
-        const double q = 2.0 * a + (a * a + b * b), mod2 = fmax(q < -0.5 ? (1.0 + a) * (1.0 + a) + b * b : 1.0 + q, 1e-300);
-        const double size = 0.5 * n * (q < -0.5 ? log(mod2) : log1p(q)), turn = n * atan2(b, 1.0 + a) - t * eps;
-        const double g = exp(size) * (j ? h / EW_PI : h / (2.0 * EW_PI));
-        const double kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki;
-        const double co = cos(turn), si = sin(turn);
-        ct->cr[j] = g * (co * kr + si * ki) / k2;
-        ct->ci[j] = g * (si * kr - co * ki) / k2;
-        ct->zr[j] = c;
-        ct->zi[j] = t;
-        /* relative error of M(c+it)/M(c), hence of its n-th power, and of the rest */
-        const double eM = (t * e1 + t * t * e2 + quad[0] + quad[seg] + 8.0 * EW_U * ea * (1.0 + ea)) / sqrt(mod2);
-        const double power = expm1(fmin(700.0, n * log1p(eM)));
-        ct->err[j] = 1.01 * power + 1.01 * EW_U * (1.0 + power) * (8.0 * (fabs(size) + fabs(turn) + n * fabs(b)) + 4.0 * t * fabs(eps) + 40.0);
+        const double t = j * h, sa = re[j] / m_c, sb = (im[j] + (second ? t * at.m1 : 0.0)) / m_c;
+        double one[2], size, gr, gi, rel, abs_err = 0.0;
+        power(one, n, sa, sb);
+        const double mod = fmax(hypot(1.0 + sa, sb), 1e-150);
+        const double round = (second ? fmin(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em : fmin(t * r1, 2.0 * r0)) / m_c;
+        const double eM = round + (j ? (quad_s[0] + quad_s[seg]) / m_c : 0.0) + 4.0 * EW_U * (fabs(sa) + fabs(sb));
+        size = top + one[0];
+        double turn = one[1] - t * eps;
+        rel = expm1(fmin(700.0, n * log1p(eM / mod))) + EW_U * (8.0 * (fabs(one[0]) + fabs(one[1]) + n * fmin(fabs(sb), 1.0)) + 4.0 * t * fabs(eps) + 60.0) + fixed_err;
+        if (cls == EW_SMALL) {
+            gr = exp(size) * cos(turn);
+            gi = exp(size) * sin(turn);
+            abs_err = exp(size) * rel;
+        } else { /* (A + B)^n - A^n = A^n (e^{n log(1 + B/A)} - 1) */
+            const double br = at.b0 + bre[j], bi = bim[j] + (second ? t * at.b1 : 0.0), d2 = mod * mod * m_c;
+            const double qr = (br * (1.0 + sa) + bi * sb) / d2, qi = (bi * (1.0 + sa) - br * sb) / d2;
+            double two[2];
+            power(two, n, qr, qi);
+            const double e = exp(fmin(two[0], 700.0)), em1 = expm1(fmin(two[0], 700.0)), s2 = sin(0.5 * two[1]);
+            const double er = em1 - 2.0 * e * s2 * s2, ei = e * sin(two[1]);
+            gr = exp(size) * (er * cos(turn) - ei * sin(turn));
+            gi = exp(size) * (er * sin(turn) + ei * cos(turn));
+            const double B = hypot(br, bi), total = hypot(mod, 0.0) * m_c + B;
+            const double eB = EW_U * (b0 + count * at.b0) + (second ? count * EW_U * (t * fabs(at.b1) + at.b0) : 0.0) + quad_b[seg] + quad_b[0];
+            const double eA = eM * m_c, grow = exp(fmin(700.0, 1.01 * n * (eA + eB) / fmax(total, 1e-300)));
+            const double sum = n * log(total) - c * eps - scale; /* (|A| + |B|)^n */
+            abs_err = exp(sum) * grow * (n * eB / total + n * n * eA * B / (total * total));
+            abs_err += hypot(gr, gi) * (fixed_err + EW_U * (8.0 * fabs(one[0]) + 8.0 * fabs(one[1]) + 4.0 * t * fabs(eps) + 60.0)) + exp(size) * EW_U * 16.0 * e * hypot(two[0], two[1]);
+        }
+        const double g = j ? h / EW_PI : h / (2.0 * EW_PI), kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki;
+        const int i = ct->count++;
+        ct->cr[i] = g * (gr * kr + gi * ki) / k2;
+        ct->ci[i] = g * (gi * kr - gr * ki) / k2;
+        ct->zr[i] = c;
+        ct->zi[i] = t;
+        ct->err[i] = 1.01 * g * abs_err / sqrt(k2);
     }
-    ct->low = exp(low) + exp(tail);
-    ct->high = exp(tail) + sp->lost * exp(sp->log_delta - pref);
+    ct->low += exp(low) + exp(tail);
+    ct->high += exp(tail);
+    ct->rate = fmax(ct->rate, rate);
     return isfinite(ct->low);
+}
+
+/* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too coarse. */
+double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
+{
+    const ew_model *m = law->m;
+    const line ln = {law, m, nd, &sp->at, EW_SMALL, sp->c};
+    double err = INFINITY;
+    for (double y = widest(&ln); y > 0.02 * m->s; y *= 0.7)
+        err = fmin(err, quad(&ln, EW_SMALL, sp->c, 0.0, y, nd->hu));
+    const double k = m->n * log1p(sp->at.m0 * (1.0 + 1e-10) + 1.01 * (err + ends(&ln, nd, EW_SMALL, sp->c, 0.0)));
+    return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) + 1e-11;
 }

@@ -5,7 +5,8 @@
  *
  *     M(z) - 1 = E[g (E2(z loss) + z E2(-loss))],      M'(c) = E[g (loss (e^{c loss} - 1) + E2(-loss))]
  *
- * For real z > 0 every term is >= 0: the sums keep relative accuracy however small K is, so n K does for any n.
+ * For real z > 0 every term is >= 0: the sums keep relative accuracy however small K is, so n K does for any n.  Where a taper
+ * leaves out steps of masses P' (first law) and Q' (second law), the left sides lose P' + z (P' - Q') and P' - Q'.
  */
 #include "core.h"
 #include "special.h"
@@ -20,12 +21,13 @@ void ew_model_init(ew_model *m, int kind, double sigma, double q, double n)
     m->n = n;
     m->log1mq = log1p(-q);
     m->odds = q / (1.0 - q) * (kind == EW_KIND_REPLACE ? exp(-0.5 / (sigma * sigma)) : 1.0);
+    m->shift = kind == EW_KIND_REPLACE ? 0.0 : 0.5 / sigma;
 }
 
 void ew_nodes_bind(ew_nodes *nd, double (*a)[EW_KMAX])
 {
     *nd = (ew_nodes){.count = 0, .hu = 0.0, .y = a[0], .u = a[1], .lw = a[2], .w = a[3], .loss = a[4], .e2m = a[5],
-                     .lp = a[6], .lm = a[7], .dp = a[8], .dm = a[9], .p = a[10]};
+                     .lp = a[6], .lm = a[7], .dp = a[8], .dm = a[9], .cls = {a[10], a[11]}, .p = {a[12], a[13]}, .wc = {a[14], a[15]}};
 }
 
 /* log(1 - q + q e^y), relative accuracy */
@@ -35,10 +37,9 @@ static double log_ratio(const ew_model *m, double y, double ey)
     return x > -0.5 ? log1p(x) : log((1.0 - m->q) + m->q * ey);
 }
 
-/* Node i at y (u = s y + shift), quadrature weight e^{log_w}. */
-static void put(ew_nodes *nd, const ew_model *m, int i, double y, double u, double log_w)
+static void put(ew_nodes *nd, const ew_model *m, int i, double y, double log_w)
 {
-    const double ey = exp(y), up = m->odds * ey, lp = log1p(up);
+    const double ey = exp(y), up = m->odds * ey, lp = log1p(up), u = m->s * y + m->shift;
     double logg;
     nd->y[i] = y;
     nd->u[i] = u;
@@ -61,78 +62,90 @@ static void put(ew_nodes *nd, const ew_model *m, int i, double y, double u, doub
     nd->e2m[i] = ew_expm1mx(-nd->loss[i]);
 }
 
-static double centre(const ew_model *m)
+/* Class weights, and the masses of what is not small. */
+static void sort(ew_nodes *nd, const ew_law *law)
 {
-    return m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / m->s;
-}
-
-void ew_nodes_append(ew_nodes *nd, const ew_model *m, long first, int count)
-{
-    const double s = m->s, hy = ew_trim(nd->hu / s, 24), log_w = log(nd->hu), shift = centre(m);
-    nd->panel = 0.0;
-    for (int i = 0; i < count; i++) {
-        const double y = (double)(first + i) * hy;
-        put(nd, m, nd->count + i, y, s * y + shift, log_w);
+    nd->out = nd->out_gap = 0.0;
+    nd->tapered = law->far.width > 0.0 || law->split.width > 0.0;
+    nd->split = law->split.width > 0.0;
+    if (!nd->tapered)
+        return;
+    const ew_taper left = {-law->left.at, law->left.width}; /* mirrored */
+    for (int i = 0; i < nd->count; i++) {
+        const double u = nd->u[i], far = ew_taper_log(&law->far, u, 0) + ew_taper_log(&left, -u, 0);
+        nd->cls[EW_SMALL][i] = far + ew_taper_log(&law->split, u, 0);
+        nd->cls[EW_MID][i] = far + ew_taper_log(&law->split, u, 1);
+        const double out = nd->w[i] * -expm1(nd->cls[EW_SMALL][i]);
+        for (int k = 0; k < EW_CLASSES; k++)
+            nd->wc[k][i] = exp(nd->lw[i] + nd->cls[k][i]);
+        nd->out += out;
+        nd->out_gap -= out * expm1(-nd->loss[i]);
     }
-    nd->count += count;
 }
 
-void ew_nodes_panels(ew_nodes *nd, const ew_model *m, double from, double to, double longest)
+int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, double to)
 {
-    const int panels = (int)ceil((to - from) / longest);
-    const double shift = centre(m);
-    nd->panel = (to - from) / panels;
-    nd->from = from;
-    nd->to = to;
-    nd->count = panels * EW_GAUSS;
-    for (int p = 0; p < panels; p++)
-        for (int k = 0; k < EW_GAUSS; k++) {
-            const int half = EW_GAUSS / 2, h = k < half ? half - 1 - k : k - half;
-            const double x = k < half ? -ew_gauss_x[h] : ew_gauss_x[h];
-            const double y = (from + nd->panel * (p + 0.5 + 0.5 * x) - shift) / m->s;
-            put(nd, m, p * EW_GAUSS + k, y, m->s * y + shift, log(0.5 * nd->panel * ew_gauss_w[h]));
-        }
+    const ew_model *m = law->m;
+    const double hy = ew_trim(hu / m->s, 24), i0 = floor((from - m->shift) / (m->s * hy)), i1 = ceil((to - m->shift) / (m->s * hy));
+    nd->hu = m->s * hy;
+    if (!(i1 - i0 < EW_KMAX - 8) || !(fmax(fabs(i0), fabs(i1)) * hy < 690.0))
+        return 0;
+    nd->count = (int)(i1 - i0) + 1;
+    const double log_w = log(nd->hu);
+    for (int i = 0; i < nd->count; i++)
+        put(nd, m, i, (i0 + i) * hy, log_w);
+    sort(nd, law);
+    return 1;
 }
 
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
 {
-    double m0 = 0.0, m1 = 0.0, m2 = 0.0;
+    double m0 = 0.0, m1 = 0.0, m2 = 0.0, b0 = 0.0, b1 = 0.0, b2 = 0.0, *ps = nd->p[EW_SMALL], *pb = nd->p[EW_MID];
+    const double *ws = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
     for (int i = 0; i < nd->count; i++) {
-        const double l = nd->loss[i], x = c * l, w = nd->w[i];
-        double e2, p;
+        const double l = nd->loss[i], x = c * l, w = ws[i];
+        double e2, p, b = 0.0;
         if (x < 30.0) {
             const double e = ew_expm1mx(x);
             e2 = w * e;
             p = w * (1.0 + (e + x));
             m1 += l * (w * (e + x));
+            if (nd->split)
+                b = nd->wc[EW_MID][i] * (1.0 + (e + x));
         } else { /* w may underflow where its tilted value does not */
-            p = exp(nd->lw[i] + x);
+            p = exp(nd->lw[i] + x + (nd->tapered ? nd->cls[EW_SMALL][i] : 0.0));
             e2 = p - w * (1.0 + x);
             m1 += l * (p - w);
+            if (nd->split)
+                b = exp(nd->lw[i] + x + nd->cls[EW_MID][i]);
         }
-        nd->p[i] = p;
+        ps[i] = p;
         m0 += e2 + c * (w * nd->e2m[i]);
         m1 += w * nd->e2m[i];
         m2 += p * l * l;
+        if (nd->split) {
+            pb[i] = b;
+            b0 += b;
+            b1 += b * l;
+            b2 += b * l * l;
+        }
     }
-    out->c = c;
-    out->m0 = m0;
-    out->m1 = m1;
-    out->m2 = m2;
-    out->k0 = log1p(m0);
-    out->k1 = m1 / (1.0 + m0);
-    out->k2 = m2 / (1.0 + m0) - out->k1 * out->k1;
+    *out = (ew_moments){c, m0, m1, m2, b0, b1, b2};
+    if (nd->tapered) {
+        out->m0 -= nd->out + c * nd->out_gap;
+        out->m1 -= nd->out_gap;
+    }
 }
 
 double ew_excess(const ew_nodes *nd, const ew_moments *at, double d)
 {
     double sum = d * at->m1;
     for (int i = 0; i < nd->count; i++) {
-        const double x = d * nd->loss[i];
+        const double x = d * nd->loss[i], p = nd->p[EW_SMALL][i];
         if (x < 30.0)
-            sum += nd->p[i] * ew_expm1mx(x);
+            sum += p * ew_expm1mx(x);
         else
-            sum += exp(nd->lw[i] + (at->c + d) * nd->loss[i]) - nd->p[i] * (1.0 + x);
+            sum += exp(nd->lw[i] + (nd->tapered ? nd->cls[EW_SMALL][i] : 0.0) + (at->c + d) * nd->loss[i]) - p * (1.0 + x);
     }
     return sum;
 }

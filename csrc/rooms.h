@@ -4,45 +4,44 @@
 
 #include "core.h"
 
-/* strip.c */
-double ew_strip_log(const ew_model *m, const ew_nodes *nd, double theta, double c, double t); /* >= log N_a */
-double ew_panels_log(const ew_model *m, const ew_nodes *nd, double c, double t);
-double ew_ends_log(const ew_model *m, const ew_nodes *nd, double c);
+/* survey.c */
+enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE }; /* further kinds of weights: 1, 1 - chi_far, what chi_far gains off the real axis */
+double ew_survey(const ew_law *law, int weight, double c, double t, double y);
+double ew_survey_ends(const ew_law *law, int weight, double c, double t, double y, double from, double to, double hu);
 
-/* decay.c: >= log |phi_c(t)| for every t >= T */
-double ew_decay_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack);
-double ew_decay_theta(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double T);
+/* decay.c */
+double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T);
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack);
+double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T);
 
 /* saddle.c: where to integrate.  Any c > 0 gives valid bounds; a good one makes them cheap. */
 typedef struct {
     double c, eps;       /* tilt; epsilon it belongs to */
     double log_delta;    /* log delta(eps), wanted or estimated */
-    int heavy;           /* the saddle point was useless (saddle.c, lighten); eps is only a start */
     double spread;       /* square root of the second derivative of the exponent at c */
-    double cut;          /* > 0: the law is cut there, and */
-    double lost;         /* so much of delta may be missing */
     ew_moments at;
 } ew_saddle;
 
-int ew_saddle_of_delta(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta); /* 0: no saddle within reach */
-int ew_saddle_cut(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta, double eps, int of_delta);
-int ew_saddle_of_eps(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double eps);
+int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta); /* 0: no saddle within reach */
+int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
+double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start); /* slow, any law */
+double ew_log_kernel(double c); /* log of the largest (1 - e^-x)_+ e^{-c x} */
+double ew_log_power(const ew_moments *at, double n, int cls);
 
-/* line.c, bend.c: nodes of a contour, so that for eps near eps0
- *     delta(eps) e^{-log_scale} = sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
+/* line.c: nodes of lines Re z = c, so that for eps near eps0
+ *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
  *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j| */
 typedef struct {
     int count;
     double eps0, log_scale, scale_err; /* scale_err: relative error of e^{log_scale} and of the kernel at eps0 */
     double *cr, *ci, *zr, *zi, *err;
-    double low, high, rate;
+    double fixed, moving;
+    double low, high, rate, tol;       /* tol: the relative error asked for */
 } ew_contour;
 
-/* 0: too expensive (cost above limit, in quadrature x contour nodes) or impossible */
-int ew_line(ew_contour *ct, const ew_model *m, const ew_nodes *coarse, const ew_saddle *sp, double tol, double limit,
-            ew_scratch *ws);
-
-int ew_bend(ew_contour *ct, const ew_model *m, const ew_saddle *sp, double tol, ew_scratch *ws);
+double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
+void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws);
+int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws);
 
 /* contour.c */
 void ew_contour_delta(double out[2], const ew_contour *ct, double eps);
@@ -53,6 +52,11 @@ int ew_closed_applies(const ew_model *m);
 int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, double eps);
 int ew_closed_delta(double out[2], const ew_model *m, double eps);
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta);
+
+/* split.c: the lines of one law whose far tail must be cut or whose tilted characteristic function does not decay */
+int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
+
+double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 
 /* route.c: one direction, whatever it takes; 0: no certificate */
 int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws);

@@ -24,3 +24,9 @@ double ew_trim(double x, int bits)
     double f = frexp(x, &e);
     return ldexp(nearbyint(ldexp(f, bits)), e - bits);
 }
+
+double ew_lse(double a, double b)
+{
+    const double t = fmax(a, b);
+    return fabs(t) < INFINITY ? t + log1p(exp(-fabs(a - b))) : t;
+}

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static const double LINE_CHEAP = 4e5, LINE_MOST = 1.5e8; /* quadrature times contour nodes: about 1 ms, 0.3 s */
+static const double PLAIN = 4e5; /* quadrature times contour nodes of a line that is tried first: below 1 ms */
 
 /* log of an upper bound of delta(0), the total variation of the n-fold laws: half the root of the n-fold chi^2 divergence
  * (q^2 expm1(1/s^2) per step), or the probability 1 - (1-q)^n that the record is ever sampled.  replace: triangle inequality. */
@@ -14,65 +14,176 @@ static double log_variation(const ew_model *m)
     return fmin(0.0, fmin(a, b) + (m->kind == EW_KIND_REPLACE ? log(2.0) : 0.0)) + 1e-9;
 }
 
-/* Past the cut nobody looks: the law cut there, if its tail was the trouble. */
-static void cut_if_heavy(ew_saddle *sp, const ew_model *m, ew_nodes *coarse, int of_delta)
+static void intersect(double out[2], const double now[2])
 {
-    if (!sp->heavy)
-        return;
-    const ew_saddle plain = *sp;
-    if (!ew_saddle_cut(sp, m, coarse, plain.log_delta, plain.eps, of_delta)) {
-        *sp = plain;
-        ew_saddle again;
-        if (of_delta ? ew_saddle_of_delta(&again, m, coarse, plain.log_delta) : ew_saddle_of_eps(&again, m, coarse, plain.eps))
-            *sp = again;
-    }
+    out[0] = fmax(out[0], now[0]);
+    out[1] = fmin(out[1], now[1]);
 }
 
-static int contour_at(ew_contour *ct, const ew_model *m, ew_nodes *coarse, const ew_saddle *sp, double tol, ew_scratch *ws)
+/* Largest loss of `add`, outward. */
+static double edge_of(const ew_model *m)
 {
-    if (ew_line(ct, m, coarse, sp, tol, LINE_CHEAP, ws))
-        return 1;
-    if (!(sp->cut > 0.0) && ew_bend(ct, m, sp, tol, ws))
-        return 1;
-    return ew_line(ct, m, coarse, sp, tol, LINE_MOST, ws);
+    return m->kind == EW_KIND_ADD ? -m->n * m->log1mq * (1.0 + 4.0 * EW_U) : INFINITY;
+}
+
+static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, ew_scratch *ws)
+{
+    const ew_law law = {.m = m};
+    ew_nodes coarse;
+    ew_saddle sp;
+    ew_nodes_bind(&coarse, ws->coarse);
+    if (!ew_saddle_of_eps(&sp, &law, &coarse, eps) || sp.log_delta < -720.0)
+        return 0;
+    ew_contour_start(ct, eps, sp.log_delta, tol, ws);
+    return ew_line(ct, &law, &coarse, EW_SMALL, &sp, PLAIN, ws);
 }
 
 int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws)
 {
     if (ew_closed_applies(m))
         return ew_closed_delta(out, m, eps);
-    if (m->kind == EW_KIND_ADD && eps >= -m->n * m->log1mq * (1.0 + 4.0 * EW_U)) {
-        out[0] = out[1] = 0.0; /* no loss is that large */
-        return 1;
-    }
-    ew_nodes coarse;
-    ew_saddle sp;
+    out[0] = out[1] = 0.0;
+    if (eps >= edge_of(m))
+        return 1; /* no loss is that large */
+    out[1] = 1.0;
     ew_contour ct;
-    ew_nodes_bind(&coarse, ws->coarse);
-    if (!ew_saddle_of_eps(&sp, m, &coarse, eps))
-        return 0;
-    cut_if_heavy(&sp, m, &coarse, 0);
-    int found = 0;
-    double tol = fmin(fmax(rtol, 1e-12), 1e-3) / 6.0;
-    for (int i = 0; i < 3; i++) {
-        if (!contour_at(&ct, m, &coarse, &sp, tol, ws))
+    const double tol = fmin(fmax(rtol, 1e-13), 1e-3) / 6.0;
+    double now[2];
+    for (int i = 0; i < 2 && !(out[1] - out[0] <= rtol * out[1]); i++)
+        if (plain_at(&ct, m, eps, tol * (i ? 0.1 : 1.0), ws)) {
+            ew_contour_delta(now, &ct, eps);
+            intersect(out, now);
+        } else {
             break;
-        double now[2];
-        ew_contour_delta(now, &ct, eps);
-        if (!found || now[1] - now[0] < out[1] - out[0]) {
-            out[0] = now[0];
-            out[1] = now[1];
         }
-        found = 1;
-        if (out[1] - out[0] <= rtol * out[1] || out[1] == 0.0)
-            break;
-        if (out[0] > 0.0)
-            sp.log_delta = log(out[0]);
-        else
-            sp.log_delta -= 5.0;
-        tol *= 0.2;
+    double guess = out[0] > 0.0 ? log(out[0]) : NAN;
+    if (isnan(guess)) { /* the size of delta: more than one step gives, as a start */
+        ew_model one = *m;
+        double rel;
+        one.n = 1.0;
+        ew_closed_log_delta(&guess, &rel, &one, m->kind == EW_KIND_ADD ? eps / m->n : eps);
+        guess = fmin(guess + log(m->n), log(0.5));
+        if (!(guess > -690.0))
+            guess = -690.0;
     }
-    return found;
+    for (int i = 0; i < 12 && !(out[1] - out[0] <= rtol * out[1]); i++) {
+        double size;
+        const int done = ew_split(&ct, &size, i < 6, m, eps, guess, i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
+        if (!done)
+            break;
+        if (done < 0) {
+            guess = fmin(guess + size, 0.0);
+            if (guess < -700.0)
+                break;
+            continue;
+        }
+        ew_contour_delta(now, &ct, eps);
+        intersect(out, now);
+        guess = out[0] > 0.0 ? log(out[0]) : fmin(guess, log(out[1])) - 4.0;
+    }
+    return 1;
+}
+
+/* Is delta(0) < delta? */
+static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
+{
+    double zero[2];
+    return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
+}
+
+/* An epsilon near the wanted one, by whatever is cheap: a single jump of one step, or many small ones. */
+static double first_guess(const ew_model *m, double log_delta, ew_scratch *ws)
+{
+    ew_model one = *m;
+    ew_nodes nd;
+    ew_saddle sp;
+    const ew_law law = {.m = m};
+    double now[2] = {0.0, 0.0}, eps = 0.0;
+    one.n = 1.0;
+    ew_nodes_bind(&nd, ws->coarse);
+    if (m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n)))
+        eps = now[1];
+    if (ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps > eps) {
+        /* the tail of a single step, too rare to matter, may carry the tilted law; its saddle point then means nothing */
+        const double rare = log(m->n) - log_delta + 9.0;
+        const double far = m->kind == EW_KIND_ADD ? INFINITY : fmax(sqrt(2.0 * fmax(0.0, rare)), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+        double share = 0.0;
+        for (int k = nd.count - 1; k >= 0 && nd.u[k] > far; k--)
+            share += nd.p[EW_SMALL][k] * nd.loss[k] * nd.loss[k];
+        if (share < 0.3 * sp.at.m2 || eps == 0.0)
+            eps = sp.eps;
+    }
+    const double edge = edge_of(m);
+    return eps < edge ? eps : edge * (1.0 - 1e-4);
+}
+
+/* The root by ever better contours around it: split.c from a guess, by secants of log delta in log eps and bisection until the root is near,
+ * then sharper. */
+static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, double eps, ew_scratch *ws)
+{
+    double a = 0.0, b = edge_of(m), f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
+    int near = 0, failed = 0;
+    ew_contour ct;
+    if (isfinite(out[1])) {
+        a = out[0];
+        b = out[1];
+    }
+    if (m->kind == EW_KIND_ADD) { /* the largest loss itself, to the wanted accuracy? */
+        double there[2];
+        const double below = b * (1.0 - 0.9 * rtol);
+        if (ew_route_delta(there, m, below, 1e-2, ws) && log(there[0]) > log_delta * (1.0 - 4.0 * EW_U)) {
+            out[0] = fmax(out[0], below);
+            out[1] = fmin(out[1], b);
+            return;
+        }
+    }
+    for (int i = 0; i < 40 && failed < 6 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
+        double now[2], moved = NAN, f;
+        const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
+        const int done = ew_split(&ct, &f, near < 1, m, eps, log_delta, tol, ws);
+        if (done == 1) {
+            ew_contour_delta(now, &ct, eps);
+            f = now[0] + now[1] > 0.0 ? log(0.5 * (now[0] + now[1])) - log_delta : -5.0;
+            if (now[0] > 0.0 && log(now[0]) > log_delta * (1.0 - 4.0 * EW_U))
+                out[0] = fmax(out[0], eps);
+            if (log(now[1]) < log_delta * (1.0 + 4.0 * EW_U))
+                out[1] = fmin(out[1], eps);
+            slope = ct.rate;
+            if (fabs(f) < 2.0 && ew_contour_epsilon(now, &moved, &ct, log_delta)) {
+                now[0] = fmax(0.0, now[0]);
+                now[1] = fmax(0.0, now[1]);
+                intersect(out, now);
+                if (near++ > 1)
+                    sharper = fmax(0.01, 0.3 * sharper);
+                eps = fmin(out[1], fmax(out[0], moved));
+                continue;
+            }
+        } else if (done == 0) { /* a little to the side it may work */
+            failed++;
+            eps *= failed % 2 ? 1.0 + 0.07 * failed : 1.0 / (1.0 + 0.07 * failed);
+            continue;
+        }
+        if (f > 0.0) {
+            a = fmax(a, eps);
+            f_a = f;
+        } else {
+            b = fmin(b, eps);
+            f_b = f;
+        }
+        if (fabs(f) < 2.0 && isfinite(moved) && moved > a && moved < b) {
+            eps = moved;
+            continue;
+        }
+        const double lo = log(fmax(a, 1e-30)), hi = log(b);
+        if (isfinite(f_a) && isfinite(f_b))
+            eps = exp(lo + (hi - lo) * (i % 3 == 2 ? 0.5 : fmin(0.93, fmax(0.07, f_a / (f_a - f_b)))));
+        else if (f > 0.0)
+            eps = isfinite(b) && b < 3.0 * a ? 0.5 * (a + b) : a * exp(fmin(1.5, 0.1 + f / 20.0));
+        else
+            eps = a > 0.0 && b < 3.0 * a ? 0.5 * (a + b) : b * exp(-fmin(1.5, 0.1 - fmax(-30.0, f) / 20.0));
+        if (!(eps > a && eps < b))
+            eps = 0.5 * (a + fmin(b, 1e300));
+    }
 }
 
 int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, ew_scratch *ws)
@@ -82,66 +193,73 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
     out[0] = out[1] = 0.0;
     if (log_delta >= log_variation(m))
         return 1;
+    out[1] = INFINITY;
+    const ew_law law = {.m = m};
     ew_nodes coarse;
     ew_saddle sp;
     ew_contour ct;
     ew_nodes_bind(&coarse, ws->coarse);
-    if (!ew_saddle_of_delta(&sp, m, &coarse, log_delta))
-        return 0;
-    if (!sp.heavy && sp.eps < 2.0 / sp.spread) { /* is delta(0) <= delta? */
-        double zero[2];
-        if (ew_route_delta(zero, m, 0.0, 1e-10, ws) && zero[1] > 0.0 && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta))
+    int seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
+    if (seen && sp.eps < 2.0 / sp.spread) { /* is delta(0) <= delta? */
+        if (nothing_to_hide(m, log_delta, ws)) {
+            out[1] = 0.0;
             return 1;
+        }
         ew_nodes_bind(&coarse, ws->coarse);
-        if (!ew_saddle_of_delta(&sp, m, &coarse, log_delta))
-            return 0;
+        seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
-    cut_if_heavy(&sp, m, &coarse, 1);
-    const double edge = m->kind == EW_KIND_ADD ? -m->n * m->log1mq : INFINITY;
-    double sharper = 1.0;
-    int found = 0;
-    for (int i = 0; i < 14; i++) {
+    double sharper = 1.0, edge = edge_of(m);
+    for (int i = 0; seen && i < 6; i++) {
         if (sp.eps >= edge)
             sp.eps = edge * (1.0 - 1e-6);
         const double tol = sharper * fmax(1e-14, fmin(1e-3, rtol * sp.c * fabs(sp.eps) / 6.0));
         double now[2], moved = NAN;
-        if (!contour_at(&ct, m, &coarse, &sp, tol, ws))
-            break;
+        ew_contour_start(&ct, sp.eps, log_delta, tol, ws);
+        if (!ew_line(&ct, &law, &coarse, EW_SMALL, &sp, PLAIN, ws)) {
+            if (m->n < 1e4)
+                break;
+            ew_contour_start(&ct, sp.eps, log_delta, tol, ws);
+            if (!ew_line(&ct, &law, &coarse, EW_SMALL, &sp, 50.0 * PLAIN, ws))
+                break;
+        }
         if (ew_contour_epsilon(now, &moved, &ct, log_delta)) {
-            out[0] = fmax(0.0, now[0]);
-            out[1] = fmax(0.0, now[1]);
-            found = 1;
-            if (out[1] - out[0] <= rtol * out[1] || sharper < 1e-3)
+            now[0] = fmax(0.0, now[0]);
+            now[1] = fmax(0.0, now[1]);
+            intersect(out, now);
+            if (out[1] - out[0] <= rtol * out[1] || sharper < 1e-2)
                 break;
             sharper *= 0.1;
         } else if (!isfinite(moved)) {
-            sharper *= 0.1;
-            if (sharper < 1e-4)
-                break;
-            continue;
+            break;
         }
         sp.eps = moved;
+        ew_moments_at(&sp.at, &coarse, sp.c);
     }
-    return found;
+    if (isfinite(out[1]) && out[1] - out[0] <= rtol * out[1])
+        return 1;
+    double guess = isfinite(out[1]) ? 0.5 * (out[0] + out[1]) : first_guess(m, log_delta, ws);
+    split_epsilon(out, m, log_delta, rtol, guess, ws);
+    if (!(isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1])) { /* a single step is a lower bound */
+        ew_model one = *m;
+        double now[2];
+        one.n = 1.0;
+        if (ew_closed_epsilon(now, &one, log_delta))
+            out[0] = fmax(out[0], now[0]);
+        out[1] = fmin(out[1], ew_split_upper(m, log_delta, ws));
+    }
+    return isfinite(out[1]) && out[0] <= out[1];
 }
 
 /* 1: delta(eps) < e^{log_delta} for certain, by one Chernoff bound  delta(eps) <= e^{n K(c) - c eps} m(c)  (any c > 0). */
 int ew_dominated(const ew_model *m, double eps, double log_delta, ew_scratch *ws)
 {
+    const ew_law law = {.m = m};
     ew_nodes nd;
     ew_saddle sp;
     if (ew_closed_applies(m))
         return 0;
-    if (m->kind == EW_KIND_ADD && eps >= -m->n * m->log1mq * (1.0 + 4.0 * EW_U))
+    if (eps >= edge_of(m))
         return 1;
     ew_nodes_bind(&nd, ws->coarse);
-    if (!ew_saddle_of_eps(&sp, m, &nd, eps))
-        return 0;
-    /* quadrature error of the coarse nodes */
-    double err = INFINITY, a = fmin(0.9 * EW_PI * m->s, 9.0);
-    for (int i = 0; i < 4; i++, a *= 0.75)
-        err = fmin(err, 2.0 * exp(ew_strip_log(m, &nd, a / m->s, sp.c, 0.0)) / expm1(2.0 * EW_PI * a / nd.hu));
-    err = (err + exp(ew_ends_log(m, &nd, sp.c))) * (2.0 + 2.0 * sp.c * fmin(1.0, m->q * (1.0 + exp(nd.y[nd.count - 1])))) * 1.01;
-    const double k = m->n * log1p(sp.at.m0 + err) * (1.0 + 1e-10);
-    return k - sp.c * eps - sp.c * log1p(1.0 / sp.c) - log1p(sp.c) < log_delta - 1e-9 * (1.0 + fabs(k) + fabs(sp.c * eps));
+    return ew_saddle_of_eps(&sp, &law, &nd, eps) && ew_chernoff(&law, &nd, &sp) < log_delta - 1e-9 * (1.0 + sp.c * fabs(eps));
 }

@@ -7,14 +7,19 @@
 
 #include <math.h>
 
+double ew_log_kernel(double c)
+{
+    return -c * log1p(1.0 / c) - log1p(c);
+}
+
 /* The largest u (sign = +1) or smallest (-1) where the tilted integrand can peak: the outermost solution of
  * u = +-(rate/s) D(u), reached monotonically from D = 1. */
 static double outermost_peak(const ew_model *m, double rate, int sign)
 {
-    const double s = m->s, shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / s;
+    const double s = m->s;
     double u = sign * rate / s;
     for (int i = 0; i < 60; i++) {
-        const double y = (u - shift) / s, up = m->odds * exp(fmin(700.0, sign > 0 || m->kind == EW_KIND_ADD ? y : -y));
+        const double y = (u - m->shift) / s, up = m->odds * exp(fmin(700.0, sign > 0 || m->kind == EW_KIND_ADD ? y : -y));
         const double next = sign * (rate / s) * (up / (1.0 + up));
         if (fabs(next - u) < 0.02 * (1.0 + fabs(next)))
             return next;
@@ -24,41 +29,33 @@ static double outermost_peak(const ew_model *m, double rate, int sign)
 }
 
 /* Coarse nodes that serve every tilt up to c.  0: they would be too many. */
-static int build(ew_nodes *nd, const ew_model *m, double c, double cut)
+static int build(ew_nodes *nd, const ew_law *law, double c)
 {
-    const double s = m->s, reach = 8.5, shift = m->kind == EW_KIND_REPLACE ? 0.0 : 0.5 / s;
-    double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
+    const ew_model *m = law->m;
+    const double reach = 8.5;
+    const double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
     const double low = m->kind == EW_KIND_REMOVE ? 0.0 : outermost_peak(m, m->kind == EW_KIND_ADD ? c : 1.0, -1);
-    nd->hu = fmin(0.65, 1.0 * s);
-    if (cut > 0.0)
-        top = fmin(top, cut - reach);
-    const double hu = ew_trim(nd->hu / s, 24) * s, from = floor((low - reach - shift) / hu), to = ceil((top + reach - shift) / hu);
-    nd->hu = hu;
-    nd->count = 0;
-    if (!(to - from < EW_KMAX - 8) || !(fmax(top + reach, reach - low) / s < 690.0))
-        return 0;
-    ew_nodes_append(nd, m, (long)from, (int)(to - from) + 1);
-    return 1;
+    return top < 300.0 && ew_nodes_fill(nd, law, fmin(0.65, m->s), low - reach, top + reach);
 }
 
 static void estimate(ew_saddle *sp, const ew_model *m)
 {
-    const double c = sp->c, n = m->n, curve = n * sp->at.k2 + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c));
-    sp->eps = n * sp->at.k1 - 1.0 / c - 1.0 / (1.0 + c);
+    const double c = sp->c, n = m->n, a = 1.0 + sp->at.m0, k1 = sp->at.m1 / a, k2 = sp->at.m2 / a - k1 * k1;
+    const double curve = n * k2 + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c));
+    sp->eps = n * k1 - 1.0 / c - 1.0 / (1.0 + c);
     sp->spread = sqrt(curve);
-    sp->log_delta = n * sp->at.k0 - c * sp->eps - log(c) - log1p(c) - 0.5 * (EW_LOG_2PI + log(curve));
+    sp->log_delta = n * log1p(sp->at.m0) - c * sp->eps - log(c) - log1p(c) - 0.5 * (EW_LOG_2PI + log(curve));
 }
 
 /* Solve for the tilt: f(c) increasing in c, df its derivative with respect to log c. */
-static int solve(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double start, double target, int of_delta)
+static int solve(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double start, double target, int of_delta)
 {
-    sp->heavy = 0;
     double x = log(start), lo = -60.0, hi = 80.0, covered = 0.0;
     for (int i = 0; i < 80; i++) {
         sp->c = exp(x);
         if (sp->c > covered) {
             covered = i < 3 ? 1.25 * sp->c : sp->c * 1.02;
-            if (!build(nd, m, covered, sp->cut)) {
+            if (!build(nd, law, covered)) {
                 hi = x;
                 if (!(hi - lo > 1e-3))
                     return 0;
@@ -68,7 +65,7 @@ static int solve(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double start, d
             }
         }
         ew_moments_at(&sp->at, nd, sp->c);
-        estimate(sp, m);
+        estimate(sp, law->m);
         const double curve = sp->spread * sp->spread;
         double f, df, good;
         if (of_delta) {
@@ -112,86 +109,86 @@ static double gaussian_mu(const ew_model *m)
     return sqrt(m->n * fmin(v, log1p(m->q * m->q * expm1(fmin(v, 700.0)))) * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0));
 }
 
-/* Heavy tail: past u* a single step has probability below e^{-9} delta, yet at the saddle point it carries the tilted law.  The
- * expansion then means nothing; a smaller tilt, where those steps no longer count, keeps the sums short. */
-static void lighten(ew_saddle *sp, const ew_model *m, ew_nodes *nd)
+int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta)
 {
-    const double a = log(m->n) - sp->log_delta + 9.0, s = m->s;
-    double edge = sqrt(2.0 * fmax(0.0, a));
-    if (m->kind != EW_KIND_ADD)
-        edge = fmax(edge, 1.0 / s + sqrt(2.0 * fmax(0.0, a + log(m->q))));
-    if (m->kind == EW_KIND_ADD || nd->u[nd->count - 1] <= edge)
-        return;
-    double lo = log(sp->c) - 30.0, hi = log(sp->c), x = hi;
-    const double target = sp->log_delta;
-    for (int i = 0; i < 24; i++) {
-        double far = 0.0;
-        if (i > 0) {
-            sp->c = exp(x);
-            ew_moments_at(&sp->at, nd, sp->c);
-        }
-        for (int k = nd->count - 1; k >= 0 && nd->u[k] > edge; k--)
-            far += nd->p[k] * nd->loss[k] * nd->loss[k];
-        const double share = far / sp->at.m2;
-        if (i == 0 && share < 0.3)
-            return;
-        sp->heavy = 1;
-        if (share > 0.01)
-            hi = x;
-        else
-            lo = x;
-        if (share <= 0.01 && share > 1e-9)
-            break;
-        x = i == 0 ? hi - 0.2 : lo < hi - 20.0 ? hi - (i < 4 ? 0.3 : 3.0) : 0.5 * (lo + hi);
-    }
-    if (build(nd, m, sp->c, sp->cut))
-        ew_moments_at(&sp->at, nd, sp->c);
-    estimate(sp, m);
-    sp->eps = m->n * sp->at.k1;
-    sp->log_delta = target;
-}
-
-int ew_saddle_of_delta(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta)
-{
-    const double mu = gaussian_mu(m), a = sqrt(fmax(0.1, -2.0 * log_delta));
-    sp->cut = sp->lost = 0.0;
-    if (!solve(sp, m, nd, fmax(a / mu - 0.4, 0.3 / mu), log_delta, 1))
+    const double mu = gaussian_mu(law->m), a = sqrt(fmax(0.1, -2.0 * log_delta));
+    if (!solve(sp, law, nd, fmax(a / mu - 0.4, 0.3 / mu), log_delta, 1))
         return 0;
     sp->log_delta = log_delta;
-    lighten(sp, m, nd);
     return 1;
 }
 
-int ew_saddle_of_eps(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double eps)
+int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
 {
-    const double mu = gaussian_mu(m);
-    sp->cut = sp->lost = 0.0;
-    if (!solve(sp, m, nd, fmax(eps / (mu * mu) - 0.5, 0.3 / mu), eps, 0))
+    const double mu = gaussian_mu(law->m);
+    if (!solve(sp, law, nd, fmax(eps / (mu * mu) - 0.5, 0.3 / mu), eps, 0))
         return 0;
     sp->eps = eps;
-    sp->log_delta = m->n * sp->at.k0 - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
-    lighten(sp, m, nd);
-    sp->eps = eps;
+    sp->log_delta = law->m->n * log1p(sp->at.m0) - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
     return 1;
 }
 
-/* The saddle point of the law cut where n steps together are past it with probability below 1e-12 delta.  0: even so a single
- * step near the cut decides (or the direction has no such tail). */
-int ew_saddle_cut(ew_saddle *sp, const ew_model *m, ew_nodes *nd, double log_delta, double eps, int of_delta)
+/* log of the generating function of the n steps, at the moments: all small, or at least one mid step. */
+double ew_log_power(const ew_moments *at, double n, int cls)
 {
-    const double s = m->s, mu = gaussian_mu(m), a = log(m->n) - log_delta + 28.0;
-    if (m->kind == EW_KIND_ADD || s < 1.0)
-        return 0;
-    sp->cut = fmax(sqrt(2.0 * fmax(1.0, a)), 1.0 / s + sqrt(2.0 * fmax(1.0, a + log(m->q))));
-    sp->lost = 1e-12;
-    const double start = of_delta ? sqrt(fmax(0.1, -2.0 * log_delta)) / mu : fmax(eps / (mu * mu), 0.3 / mu);
-    if (!solve(sp, m, nd, start, of_delta ? log_delta : eps, of_delta))
-        return 0;
-    if (!of_delta)
-        sp->eps = eps;
-    sp->log_delta = of_delta ? log_delta : m->n * sp->at.k0 - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
-    double far = 0.0;
-    for (int k = nd->count - 1; k >= 0 && nd->u[k] > sp->cut - 1.0; k--)
-        far += nd->p[k] * nd->loss[k] * nd->loss[k];
-    return far < 1e-4 * sp->at.m2;
+    const double small = n * log1p(fmax(at->m0, -1.0 + 1e-300));
+    if (cls == EW_SMALL)
+        return small;
+    const double more = n * log1p(at->b0 / (1.0 + at->m0));
+    return small + (more > 40.0 ? more : log(expm1(more)));
+}
+
+/* d/dc of the above */
+static double slope(const ew_moments *at, double n, int cls)
+{
+    const double a = 1.0 + at->m0, small = n * at->m1 / a;
+    if (cls == EW_SMALL)
+        return small;
+    const double r = at->b0 / a, more = n * log1p(r), factor = more > 40.0 ? 1.0 : 1.0 / -expm1(-more);
+    return small + n * factor * (at->b1 * a - at->b0 * at->m1) / (a * a) / (1.0 + r);
+}
+
+/* Minimise  log power(c) - c eps + log kernel(c)  over c > 0: its derivative grows with c, so bracketing and secants in log c find it
+ * for any law. */
+double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start)
+{
+    double lo = -INFINITY, hi = INFINITY, g_lo = 0.0, g_hi = 0.0, x = log(start), best = INFINITY, step = 0.7;
+    ew_moments at;
+    for (int i = 0; i < 60 && hi - lo > 0.05; i++) {
+        const double c = exp(x);
+        ew_moments_at(&at, nd, c);
+        const double v = ew_log_power(&at, m->n, cls) - c * eps + ew_log_kernel(c);
+        const double g = c * (slope(&at, m->n, cls) - eps - log1p(1.0 / c));
+        if (isfinite(v) && v < best) {
+            best = v;
+            sp->c = c;
+            sp->at = at;
+        }
+        if (isfinite(v) && fabs(g) < 0.05)
+            break;
+        if (isfinite(v) && g < 0.0) {
+            lo = x;
+            g_lo = g;
+        } else {
+            hi = x;
+            g_hi = isfinite(v) && isfinite(g) ? g : INFINITY;
+        }
+        if (isfinite(lo) && isfinite(hi)) {
+            const double w = -g_lo / (g_hi - g_lo);
+            x = lo + (hi - lo) * (i % 3 && isfinite(g_hi) ? fmin(0.9, fmax(0.1, w)) : 0.5);
+        } else {
+            x = isfinite(lo) ? lo + step : hi - step;
+            step *= 1.5;
+        }
+        if (fabs(x) > 80.0)
+            break;
+    }
+    if (!isfinite(best))
+        return best;
+    const double c = sp->c, h = 1e-3 * c, g0 = slope(&sp->at, m->n, cls);
+    ew_moments_at(&at, nd, c + h);
+    sp->eps = eps;
+    sp->spread = sqrt(fmax(0.0, (slope(&at, m->n, cls) - g0) / h) + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c)));
+    sp->log_delta = best - ew_log_kernel(c) - log(c) - log1p(c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
+    return best;
 }

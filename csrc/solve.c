@@ -120,11 +120,12 @@ static double guess(const dial *d, double lo, double hi)
         ew_nodes nd;
         ew_saddle sp;
         const double v = exp(x), q = d->which == 1 ? v : d->q;
+        const ew_law law = {.m = &m};
         ew_model_init(&m, d->adjacency == EW_REPLACE_ONE ? EW_KIND_REPLACE : d->adjacency == EW_ADD ? EW_KIND_ADD : EW_KIND_REMOVE,
                       d->which == 0 ? v : d->sigma, fmin(q, 1.0 - 1e-9), d->which == 2 ? floor(v) : d->n);
         ew_nodes_bind(&nd, d->ws->coarse);
         double f = NAN;
-        if (ew_saddle_of_delta(&sp, &m, &nd, d->log_delta) && !sp.heavy)
+        if (ew_saddle_of_delta(&sp, &law, &nd, d->log_delta))
             f = sp.eps > 0.0 ? log(sp.eps) - want : -1.0;
         if (!isfinite(f))
             return exp(x);

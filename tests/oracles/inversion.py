@@ -195,7 +195,7 @@ class Quadrature:
                 h = 2 * math.pi * a / max(cost + 1.0, 1.0)
                 if h > best:
                     best, self.a = h, a
-        self.h = max(1.0, math.floor(best * 2**20)) / 2**20  # a multiple of 2^-20: the nodes are exact in doubles as well
+        self.h = max(1.0, math.floor(best * 2**20)) / 2**20  # of 2^-20: the nodes are exact in doubles too
         first, last = math.floor(self.lo / self.h), math.ceil(self.hi / self.h)
         self.lo, self.hi = (first - 1) * self.h, (last + 1) * self.h
         if last - first > 40000:
@@ -283,7 +283,7 @@ class Line:
     def _build(self, eps, bits, max_nodes):
         step, n, c = self.step, self.n, self.c
         lo, hi = step.extent(c, 200)
-        u = np.linspace(lo - 3, hi + 3, 4001)
+        u = np.linspace(min(lo, -17.0) - 3, max(hi, 17.0) + 3, 4001)  # a shift may leave only the mass near 0
         du = u[1] - u[0]
         log_m = logsumexp(step.log_terms(u, c)) + math.log(du) - 0.5 * math.log(2 * math.pi)
         thetas = [3.1, *(3.0 * 0.7**k for k in range(60))]
@@ -383,16 +383,15 @@ class Bend:
         self.way = -1.0 if step.direction == "add" else 1.0
         self.c, self.be, self.al = c, be, al
         goal = bits * math.log(2)
-        # how far: until the bound of the integrand has fallen by `bits` bits
-        scan, peak, v = [], -math.inf, 0.0
+        # how far: until the bound of the integrand has fallen by `bits` bits from its value on the real axis
+        scan, v = [], 0.0
         while True:
             r, t = c + self.way * al * (math.cosh(v / 2) - 1), be * math.sinh(v)
             log_m = self._log_bound(r, t)
             size = n * log_m - r * eps - math.log(math.hypot(r, t) * math.hypot(1 + r, t)) \
                 + math.log(be * math.cosh(v) + al * math.sinh(v))
-            peak = max(peak, size)
             scan.append((r, t, log_m, size))
-            if size < peak - goal - 5:
+            if size < scan[0][3] - goal - 5:
                 break
             v += 0.1
             if v > 60:
@@ -402,7 +401,7 @@ class Bend:
         points = []
         for i, (r, t, log_m, size) in enumerate(scan):
             size = max(size, scan[max(i - 1, 0)][3])
-            points.append((r, t, log_m - math.log(n) - max(5.0, goal - (peak - size))))
+            points.append((r, t, log_m - math.log(n) - max(5.0, goal + size - scan[0][3])))
         self.prec = int((max(step.log_mgf(r) - wanted for r, _, wanted in points) + goal) / math.log(2)) + 60
         with working_bits(self.prec):
             self.quad = Quadrature(step, points)
@@ -410,7 +409,8 @@ class Bend:
 
     def _log_bound(self, r, t):
         """log of a bound of |e^{K(r+it)}|, best of some shifts."""
-        u = np.linspace(*self.step.extent(r, 100), 801)
+        lo, hi = self.step.extent(r, 100)
+        u = np.linspace(min(lo, -14.0), max(hi, 14.0), 1201)  # a shift may leave only the mass near 0
         shifts = [0.0, 3.1, *(3.0 * 0.6**k for k in range(25))]
         return min(float(logsumexp(self.step.log_terms(u, r, t, self.way * theta))) for theta in shifts) \
             + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
@@ -474,7 +474,7 @@ class Curve:
                 break
 
     def delta(self, eps):
-        """delta(eps) as a ball: the first curve, widened by 10 times the difference from the other and the last terms."""
+        """delta(eps) as a ball: the first curve, widened by 10 times its distance from the other and the last terms."""
         with working_bits(max(b.prec for b in self.bends)):
             (one, _, end1), (two, _, end2) = (b.sums(eps) for b in self.bends)
             gap = abs(one.mid() - two.mid()) * 10 + (end1 + end2) * 100
@@ -524,7 +524,8 @@ class Inversion:
         self.contours.insert(0, contour)
         value = contour.delta(eps)
         if self.digits(value) < min_digits:
-            raise ValueError(f"{self.digits(value):.1f} digits of delta({float(arb(eps).mid())!r}), {min_digits} wanted")
+            at = float(arb(eps).mid())
+            raise ValueError(f"{self.digits(value):.1f} digits of delta({at!r}), {min_digits} wanted")
         return contour, value
 
     def delta(self, eps, min_digits=MIN_DIGITS):

@@ -5,7 +5,7 @@ delta(eps) = P(loss > eps) - e^eps Q(loss > eps) is a combination of normal tail
 
     remove       first law c N(0,s^2) + q N(1,s^2), second N(0,s^2);         x > t,  c + q e^{(t-1/2)/s^2} = e^eps
     add          the two exchanged;                                          x < t,  c + q e^{(t-1/2)/s^2} = e^-eps
-    replace_one  c N(0,s^2) + q N(1,s^2) against c N(0,s^2) + q N(-1,s^2);    x > t,  b y^2 + c (1-e^eps) y - e^eps b = 0
+    replace_one  c N(0,s^2) + q N(1,s^2) against c N(0,s^2) + q N(-1,s^2);  x > t,  b y^2 + c (1-e^eps) y - e^eps b = 0
                  where y = e^{t/s^2} and b = q e^{-1/(2 s^2)}
 
 The distances add_or_remove is the larger of the first two.
@@ -65,7 +65,7 @@ def delta(sigma, q, eps, adjacency="add_or_remove", digits=DIGITS):
 
 
 def epsilon(sigma, q, target, adjacency="add_or_remove", digits=30):
-    """The eps >= 0 with delta(eps) = target, by bisection and secant on log delta; exactly 0 where delta(0) <= target."""
+    """The eps >= 0 with delta(eps) = target, by a secant rule on log delta; exactly 0 where delta(0) <= target."""
     with mp.workdps(digits + 20):
         target = mp.mpf(target)
 

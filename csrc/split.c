@@ -1,0 +1,395 @@
+/* split.c - laws whose far tail would blow up M(c), or whose tilted characteristic function does not decay: few steps, little
+ * noise, tiny sampling rates.
+ *
+ * Idea     Sort the steps by u (core.h) and condition on what they are; weights are smooth (taper.c), so that every part is again a
+ *          positive measure with an analytic density and has its own line, its own tilt.
+ * big      remove, replace: a step so far out that S > eps whatever the others do.  With masses b, b' of a big step under the two laws,
+ *              E[1 - e^{eps - S}; some big] = (1 - (1-b)^n) - e^eps (1 - (1-b')^n),      exactly, and
+ *              0 <= E[(1 - e^{eps - S})_+; some big] - that = E[(e^{eps - S} - 1)_+; some big] <= n E[e(eps - L); big],
+ *          e(x) = least of e^x; e^{x - (n-1) log(1-q)} - 1 (remove: S >= n log(1-q)); m(s-1) e^{s x} M(-s)^{n-1} (any s > 1, remove).
+ *          add: a step whose loss alone leaves S < eps.  Its paths contribute at most n E[(1 - e^{eps - n edge + X})_+; big], X = edge - L.
+ * small    every step small.  remove, replace: its own line, or nothing where its Chernoff bound is below the tolerance.  add: S > eps
+ *          throughout, so its part is P_s^n - e^eps Q_s^n, short of E[(e^{eps-S} - 1)_+; all small] <= m(s-1) e^{s eps} M_s(-s)^n.
+ * mid      at least one mid step, none big: a line for (M_s + M_m)^n - M_s^n, which decays because M_m does.
+ */
+#include "rooms.h"
+
+#include <math.h>
+
+typedef struct {
+    const ew_model *m;
+    double eps, log_delta, tol;
+    double width, top; /* of the tapers; last u that matters */
+    ew_scratch *ws;
+    double high;       /* error so far, in units of e^{log_delta} */
+    double big;        /* log of the part of the big steps, likewise, roughly */
+    int rare;          /* big steps are an error as a whole, and not counted */
+} job;
+
+static int spread_nodes(ew_nodes *nd, const job *j, const ew_law *law, double hu)
+{
+    ew_nodes_bind(nd, j->ws->coarse);
+    return ew_nodes_fill(nd, law, hu, -10.5 - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0), j->top);
+}
+
+static int survey_nodes(ew_nodes *nd, const job *j, const ew_law *law)
+{
+    return spread_nodes(nd, j, law, fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width));
+}
+
+/* log M(-s)^power of a class with its quadrature error; NaN where that is not small. */
+static double backward(const job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n)
+{
+    ew_moments at;
+    ew_moments_at(&at, nd, -s);
+    double err = INFINITY;
+    for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0); y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
+        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) / expm1(2.0 * EW_PI * y / nd->hu));
+    err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
+    const double v = n * log1p(at.m0) + n * 1.01 * err / (1.0 + at.m0) + 1e-9;
+    return n * err < 0.2 * (1.0 + at.m0) ? v : NAN;
+}
+
+enum { BACK = 10 };
+
+/* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that allows. */
+static int place_far(ew_law *law, job *j)
+{
+    const ew_model *m = j->m;
+    const ew_law whole = {.m = m};
+    ew_nodes nd;
+    if (!survey_nodes(&nd, j, &whole))
+        return 0;
+    double back[BACK], tilt[BACK];
+    for (int i = 0; i < BACK; i++)
+        back[i] = NAN;
+    if (m->kind == EW_KIND_REMOVE && m->n > 8.0 && !j->rare) {
+        double s = 2.0;
+        const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
+        for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
+            tilt[i] = s;
+            back[i] = backward(j, &whole, &nd, EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
+        }
+    }
+    if (!spread_nodes(&nd, j, &whole, 0.05 * j->width))
+        return 0;
+    double *cost = nd.p[EW_MID]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
+    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps;
+    for (int k = 0; k < nd.count; k++) {
+        const double x = j->eps - nd.loss[k];
+        double e;
+        if (m->kind == EW_KIND_ADD) {
+            e = nd.lp[k] < gap ? -expm1(nd.lp[k] - gap) : 0.0;
+        } else if (j->rare) {
+            e = 1.0;
+        } else {
+            e = exp(fmin(700.0, x));
+            if (m->kind == EW_KIND_REMOVE)
+                e = fmin(e, x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
+            for (int i = 0; i < BACK; i++)
+                if (back[i] + tilt[i] * x < 0.0)
+                    e = fmin(e, exp(back[i] + tilt[i] * x));
+        }
+        cost[k] = e;
+    }
+    for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
+        cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
+    double lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
+    const double most = log(j->tol) + j->log_delta - log(m->n) - 3.0;
+    for (int i = 0; i < 14; i++) {
+        const double at = i == 0 ? hi : 0.5 * (lo + hi);
+        const ew_taper t = {at, j->width};
+        double sum = 0.0;
+        for (int k = 0; k + 1 < nd.count; k++)
+            if (nd.u[k] > at - 3.0 * j->width && cost[k] > 0.0)
+                sum += cost[k] * exp(ew_taper_log(&t, nd.u[k + 1], 1));
+        const double v = log(sum * 1.01); /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
+        if (v <= most) {
+            hi = at;
+            at_hi = v;
+        } else if (i == 0) {
+            return 0;
+        } else {
+            lo = at;
+        }
+    }
+    law->far = (ew_taper){hi, j->width};
+    j->big = 0.0;
+    for (int k = 0; k < nd.count && m->kind != EW_KIND_ADD && !j->rare; k++)
+        if (nd.loss[k] > j->eps)
+            j->big -= nd.w[k] * exp(ew_taper_log(&law->far, nd.u[k], 1)) * expm1(j->eps - nd.loss[k]);
+    j->big = log(m->n * j->big) - j->log_delta;
+    if (m->kind == EW_KIND_REPLACE)
+        law->left = (ew_taper){-hi, j->width};
+    j->high += exp(at_hi + log(m->n) - j->log_delta) * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0) + 1e-16;
+    return 1;
+}
+
+/* Nodes that give masses of the steps under both laws, the second times e^lift, to e^{target}; returns the bound of their errors, NaN: too
+ * many nodes. */
+static double mass_nodes(ew_nodes *nd, const job *j, const ew_law *law, int weight, double target, double lift)
+{
+    const ew_model *m = j->m;
+    const double y = fmin(1.4 * m->s, 0.7 * j->width);
+    const double n_y = ew_lse(ew_survey(law, weight, 0.0, 0.0, y), ew_survey(law, weight, -1.0, 0.0, y) + lift) + log(2.0);
+    double from = -10.5 - 1.0 / m->s, to = j->top, lost = INFINITY;
+    ew_nodes_bind(nd, j->ws->fine);
+    const double hu = fmin(0.5, 2.0 * EW_PI * y / fmax(1.0, n_y - target + 1.0));
+    for (int i = 0; i < 10; i++, to += 1.5, from -= 1.5) {
+        if (!ew_nodes_fill(nd, law, hu, from, to))
+            return NAN;
+        lost = exp(ew_survey_ends(law, weight, 0.0, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + exp(ew_survey_ends(law, weight, -1.0, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu) + lift);
+        if (log(lost) < target)
+            break;
+    }
+    return lost + exp(n_y) / expm1(2.0 * EW_PI * y / nd->hu);
+}
+
+/* Paths with a big step (remove, replace). */
+static int add_big(ew_contour *ct, const job *j, const ew_law *law)
+{
+    const ew_model *m = j->m;
+    const double n = m->n, scale = exp(-j->log_delta);
+    ew_nodes nd;
+    const double err = mass_nodes(&nd, j, law, EW_BIG, log(j->tol) + j->log_delta - log(n) - 3.0, j->eps);
+    if (!isfinite(err) || !isfinite(scale))
+        return isfinite(err) ? -1 : 0;
+    double b = 0.0, d = 0.0;
+    for (int k = 0; k < nd.count; k++) {
+        const double w = nd.w[k] * exp(ew_taper_log(&law->far, nd.u[k], 1));
+        b += w * exp(-nd.loss[k]);
+        d -= w * expm1(-nd.loss[k]);
+    }
+    const double none = exp(n * log1p(-b)), second = -expm1(n * log1p(-b)), more = -none * expm1(n * log1p(-d / (1.0 - b)));
+    const double moving = second > 0.0 ? exp(j->eps + log(second)) : 0.0, fixed = more - (j->eps < 600.0 ? expm1(j->eps) * second : moving);
+    ct->fixed += fixed * scale;
+    ct->moving += moving * scale;
+    const double e = (n * err * 2.2 + (1e-13 + 4.0 * EW_U * fabs(j->eps)) * (fabs(more) + fabs(more - fixed))) * scale;
+    ct->low += e;
+    ct->high += e;
+    return 1;
+}
+
+/* Paths of small steps only (add). */
+static int add_small(ew_contour *ct, const job *j, const ew_law *law)
+{
+    const ew_model *m = j->m;
+    const double n = m->n;
+    ew_nodes nd;
+    const double err = mass_nodes(&nd, j, law, EW_WHOLE, log(j->tol) + j->log_delta - log(n) - 3.0, 0.0);
+    if (!isfinite(err))
+        return 0;
+    const double a = n * log1p(-nd.out), step = n * log1p(nd.out_gap / (1.0 - nd.out)), x = j->eps + step;
+    const double fixed = -exp(a - j->log_delta) * expm1(x), moving = exp(a + x - j->log_delta);
+    ct->fixed += fixed;
+    ct->moving += moving;
+    const double e = n * err * 3.0 * exp(-j->log_delta) + EW_U * (exp(a - j->log_delta) * 16.0 * (fabs(j->eps) + fabs(step)) + 100.0 * fabs(fixed) * (1.0 + n * nd.out));
+    ct->low += e;
+    ct->high += e;
+    return 1;
+}
+
+typedef struct {
+    double at, small, mid; /* where; logs of the Chernoff bounds of both parts over delta */
+    double size;           /* log of the saddle-point estimate of delta(eps) over delta: within a factor of a few, good enough to steer by */
+    ew_saddle sp[EW_CLASSES];
+} cut;
+
+static int weigh(cut *k, const job *j, ew_law *law, int split)
+{
+    ew_nodes nd;
+    law->split = (ew_taper){k->at, split ? j->width : 0.0};
+    if (!(j->m->kind == EW_KIND_ADD && split ? spread_nodes(&nd, j, law, 0.08 * j->width) : survey_nodes(&nd, j, law)))
+        return 0;
+    double variance = 0.0;
+    for (int i = 0; i < nd.count; i++)
+        variance += nd.w[i] * nd.loss[i] * nd.loss[i];
+    const double away = j->m->kind == EW_KIND_ADD ? -j->m->n * j->m->log1mq - j->eps : j->eps;
+    const double start = fmax(1.0, -j->log_delta) / (away > 0.0 ? away : sqrt(j->m->n * variance));
+    if (j->m->kind == EW_KIND_ADD && split) { /* all small: S > eps but for this */
+        double best = INFINITY;
+        for (double s = 4.0 * start; s < 1e4 * start; s *= 1.6) {
+            const double v = backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
+            const double e = v + s * j->eps + 1e-9 * s * fabs(j->eps) * 1e-6 + ew_log_kernel(fmax(1.001, s) - 1.0);
+            if (e < best)
+                best = e;
+            else if (isfinite(best))
+                break;
+        }
+        k->small = best - j->log_delta;
+        const double x = j->eps + j->m->n * log1p(nd.out_gap / (1.0 - nd.out));
+        k->size = x < 0.0 ? j->m->n * log1p(-nd.out) + log(-expm1(x)) - j->log_delta : -INFINITY;
+    } else {
+        k->small = ew_saddle_least(&k->sp[EW_SMALL], &nd, j->m, EW_SMALL, j->eps, start) - j->log_delta;
+        k->size = ew_lse(j->big, k->sp[EW_SMALL].log_delta - j->log_delta);
+    }
+    k->mid = split ? ew_saddle_least(&k->sp[EW_MID], &nd, j->m, EW_MID, j->eps, start) - j->log_delta : -INFINITY;
+    if (split)
+        k->size = ew_lse(k->size, k->sp[EW_MID].log_delta - j->log_delta);
+    return 1;
+}
+
+/* Chernoff bound of a part over delta, with the quadrature error of its generating function. */
+static double chernoff(const job *j, const ew_law *law, int cls, double c)
+{
+    const double n = j->m->n;
+    ew_nodes nd;
+    ew_moments at;
+    double hu = fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width);
+    for (int i = 0; i < 3; i++, hu *= 0.5) {
+        if (!spread_nodes(&nd, j, law, hu))
+            return INFINITY;
+        ew_moments_at(&at, &nd, c);
+        const double a = 1.0 + at.m0;
+        double rel = 0.0;
+        for (int k = EW_SMALL; k <= cls; k++) {
+            double err = INFINITY;
+            for (double y = fmin(1.5 * j->m->s, 0.72 * j->width); y > 0.1 * j->width && !(n * err < 1e-3 * at.b0); y *= 0.75) {
+                const double first = ew_survey(law, k, c, 0.0, y), second = log1p(2.0 * c * j->m->q) + 0.5 * y * y;
+                err = fmin(err, 2.0 * (exp(first) + (k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
+            }
+            err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, nd.u[0], nd.u[nd.count - 1], nd.hu)) + (k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
+            rel += err / (k == EW_SMALL ? a : at.b0);
+        }
+        if (n * rel < 0.5)
+            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * j->eps + ew_log_kernel(c) - j->log_delta;
+    }
+    return INFINITY;
+}
+
+/* One part: its line, or nothing but an error where it is far below the tolerance. */
+static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, const ew_saddle *sp, double size)
+{
+    ew_nodes nd;
+    ew_saddle here = *sp;
+    if (size < log(j->tol) - 3.0) {
+        double c = sp->c, bound = INFINITY;
+        if (survey_nodes(&nd, j, law)) /* the smallest tilt that will do: no bound is easier to certify */
+            for (double next = c; size < log(j->tol) - 6.0 && next > 1e-3 * sp->c; next *= 0.85) {
+                ew_moments_at(&here.at, &nd, next);
+                size = ew_log_power(&here.at, j->m->n, cls) - next * j->eps + ew_log_kernel(next) - j->log_delta;
+                if (size < log(j->tol) - 6.0)
+                    c = next;
+            }
+        bound = chernoff(j, law, cls, c);
+        if (bound < log(j->tol) - 2.5) {
+            ct->high += exp(bound);
+            ct->rate = fmax(ct->rate, c);
+            return 1;
+        }
+    }
+    if (!survey_nodes(&nd, j, law))
+        return 0;
+    ew_moments_at(&here.at, &nd, sp->c);
+    return ew_line(ct, law, &nd, cls, &here, 6e7, j->ws);
+}
+
+enum { CUTS = 9 };
+
+/* u where the loss is about f times what decides (remove, replace: eps; add: the distance to the largest loss) */
+static double place_split(const job *j, double f)
+{
+    const ew_model *m = j->m;
+    const double l = f * (m->kind == EW_KIND_ADD ? -m->n * m->log1mq - j->eps : j->eps);
+    const double y = (l > 500.0 ? l : log(expm1(l))) - (m->kind == EW_KIND_REMOVE ? log(m->q) : log(m->odds));
+    return m->s * (m->kind == EW_KIND_REMOVE ? ew_lse(0.0, y) : y) + m->shift;
+}
+
+/* All parts of one way to sort the steps; 0: too expensive. */
+static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int split)
+{
+    const int add = j->m->kind == EW_KIND_ADD;
+    law->split = (ew_taper){k->at, split ? j->width : 0.0};
+    ew_contour_start(ct, j->eps, j->log_delta, j->tol, j->ws);
+    ct->high = j->high;
+    if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
+        return 0;
+    if (add && split) {
+        ct->low += exp(k->small);
+        ct->high += exp(k->small);
+        if (!add_small(ct, j, law))
+            return 0;
+    } else if (!add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small)) {
+        return 0;
+    }
+    return (add || j->rare || add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
+}
+
+/* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta is far from that, size
+ * tells the log of how far. */
+int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
+{
+    job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
+    ew_law law = {.m = m};
+    const int add = m->kind == EW_KIND_ADD;
+    const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
+    j.top = fmin(fmax(sqrt(2.0 * rare), add ? 0.0 : 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s);
+    if (!place_far(&law, &j))
+        return 0;
+    /* rounding costs e^{size} units: what the tolerance leaves */
+    const double limit = fmin(24.0, fmax(8.0, log(tol) + 31.0));
+    static const double share[CUTS] = {0.0, 1.1, 0.8, 0.6, 0.42, 0.28, 0.18, 0.1, 0.04}; /* 0: no split */
+    cut cuts[CUTS];
+    double score[CUTS];
+    *size = INFINITY;
+    for (int i = 0; i < CUTS; i++) {
+        cut *k = &cuts[i];
+        *k = (cut){.size = INFINITY};
+        score[i] = INFINITY;
+        if (i > 0) {
+            if (!add && !(eps > 0.0))
+                break;
+            k->at = place_split(&j, share[i]);
+            if (!(k->at < law.far.at) || !(k->at > -8.0))
+                continue;
+        }
+        if (!weigh(k, &j, &law, i > 0))
+            continue;
+        const int none = k->small < log(tol) - 3.0;
+        score[i] = i == 0 ? k->small : add ? (none ? k->mid : INFINITY) : fmax(k->small, k->mid);
+        *size = fmin(*size, score[i] < INFINITY ? k->size : INFINITY);
+        if (steer && *size < -3.0)
+            return -1;
+        if (score[i] < limit && assemble(ct, &j, &law, k, i > 0))
+            return 1;
+        if (score[i] < limit)
+            score[i] = INFINITY; /* tried */
+    }
+    if (steer && *size > 6.0 && *size < INFINITY)
+        return -1;
+    for (int tries = 0; tries < 2; tries++) { /* wide, but certain */
+        int best = 0;
+        for (int i = 1; i < CUTS; i++)
+            if (score[i] < score[best])
+                best = i;
+        if (!(score[best] < 32.0))
+            break;
+        if (assemble(ct, &j, &law, &cuts[best], best > 0))
+            return 1;
+        score[best] = INFINITY;
+    }
+    return 0;
+}
+
+/* A certain upper bound of epsilon, wide but always there: steps beyond u* are so rare that all of them together cost half of delta, and the
+ * rest obeys Chernoff's inequality.  INFINITY: not even that. */
+double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws)
+{
+    job j = {m, 0.0, log_delta, 0.1, fmin(1.0, 0.7 * m->s), 0.0, ws, 0.0, -INFINITY, 1};
+    const double rare = fmax(1.0, log(m->n) - log_delta + 1.5), far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+    ew_law law = {.m = m, .far = {far + 4.0 * j.width, j.width}};
+    if (m->kind == EW_KIND_ADD)
+        return -m->n * m->log1mq * (1.0 + 4.0 * EW_U);
+    if (m->kind == EW_KIND_REPLACE)
+        law.left = (ew_taper){-law.far.at, j.width};
+    j.top = law.far.at + 5.0 * j.width;
+    double best = INFINITY, scale = sqrt(m->n) * m->q / m->s + 1e-300;
+    for (double c = 0.01 / scale; c > 1e-6; c *= 0.4) {
+        const double v = (chernoff(&j, &law, EW_SMALL, c) + 0.7) / c; /* K n + kernel - log(delta/2) */
+        if (isfinite(v) && v < best)
+            best = v;
+        else if (best < INFINITY)
+            break;
+    }
+    return best < INFINITY ? ew_up(fmax(0.0, best) * (1.0 + 1e-9)) : best;
+}
