@@ -104,21 +104,19 @@ static double mu_of(const ew_model *m) /* within 2 u */
     return gaussian(m) ? sqrt(m->n) * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0) / m->s : 1.0 / m->s;
 }
 
-/* q = 1: a = eps/mu - mu/2 = (2 eps s^2 - mu^2 s^2)/(2 mu s^2), the numerator in twice the precision (Dekker), mu^2 s^2 exact */
-static double threshold(const ew_model *m, double eps)
+/* x y = the value + *low exactly (Dekker) */
+static double product(double x, double y, double *low)
 {
-    const double split = 0x1.0000002p+27, s = m->s, mm = m->n * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0);
-    const double sc = split * s, sb = sc - (sc - s), ss = s - sb, v = s * s, v_low = ((sb * sb - v) + 2.0 * sb * ss) + ss * ss;
-    const double ec = split * eps, eb = ec - (ec - eps), es = eps - eb, vc = split * v, vb = vc - (vc - v), vs = v - vb;
-    const double p = eps * v, p_low = ((eb * vb - p) + eb * vs + es * vb) + es * vs;
-    return ((2.0 * p - mm) + 2.0 * (p_low + eps * v_low)) / (2.0 * mu_of(m) * v);
+    const double split = 0x1.0000002p+27, cx = split * x, cy = split * y, xb = cx - (cx - x), yb = cy - (cy - y), xs = x - xb, ys = y - yb;
+    *low = ((xb * yb - x * y) + xb * ys + xs * yb) + xs * ys;
+    return x * y;
 }
 
 /* log odds, o above, within u times the second */
 static double log_odds(const ew_model *m, double *loose)
 {
     const double k = 0.5 / (m->s * m->s);
-    *loose = 4.0 * (fabs(log(m->q)) + fabs(m->log1mq) + k);
+    *loose = 6.0 * (fabs(log(m->q)) + fabs(m->log1mq) + k);
     return log(m->q) - m->log1mq - k;
 }
 
@@ -128,7 +126,9 @@ static rough pair(const ew_model *m, double t, double dt, double y, double dy, d
     const double mu = mu_of(m), k = 0.5 / (m->s * m->s), a = t - mu;
     const rough one = gauss(a, dt + EW_U * (fabs(a) + mu), mu);
     const rough two = times(gauss(t, dt, mu), eps - y - k, deps + dy + EW_U * (2.0 * fabs(eps - y) + 6.0 * k));
-    return times((rough){ew_lse(one.log, two.log), fmax(one.err, two.err) + 4.0 * EW_U}, log(m->q), 2.0 * EW_U * fabs(log(m->q)));
+    const double sum = ew_lse(one.log, two.log), share = exp(two.log - sum), worst = fmax(one.err, two.err);
+    const double err = isfinite(worst) ? one.err + share * (two.err - one.err) + EW_U * (4.0 + 2.0 * fabs(sum)) : INFINITY;
+    return times((rough){sum, err}, log(m->q), 2.0 * EW_U * fabs(log(m->q)));
 }
 
 /* delta(eps), eps >= 0 */
@@ -136,8 +136,10 @@ static rough delta_of(const ew_model *m, double eps)
 {
     const double s = m->s, q = m->q, mu = mu_of(m);
     eps = fmin(eps, 1e100); /* delta decreases; it is far below any double there */
-    if (gaussian(m)) { /* numerator: 2 u of itself and 8 u^2 of its first term */
-        const double a = threshold(m, eps);
+    if (gaussian(m)) { /* a = (2 eps s^2 - mu^2 s^2)/(2 mu s^2), mu^2 s^2 exact; the numerator within 2 u of itself and 8 u^2 of 2 eps s^2 */
+        double low, p_low;
+        const double v = product(s, s, &low), p = product(eps, v, &p_low), mm = m->n * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0);
+        const double a = ((2.0 * p - mm) + 2.0 * (p_low + eps * low)) / (2.0 * mu * v);
         return gauss(a, EW_U * (8.0 * fabs(a) + 8.0 * EW_U * eps / mu), mu);
     }
     if (m->kind == EW_KIND_REPLACE) { /* o e^y - o e^{eps - y} = e^eps - 1: y = eps/2 + asinh(sinh(eps/2)/o) */
@@ -255,6 +257,33 @@ static int side(rough g, double target)
     return g.log - g.err > target + slack ? 1 : g.log + (isfinite(g.err) ? g.err : 0.0) < target - slack ? -1 : 0;
 }
 
+/* The eps of a threshold near t, on the side of dir, where it is certain on which side of the target delta is. */
+static void outward(double *end, const ew_model *m, double target, double t, int dir, double start)
+{
+    double eps[2], in = 0.0;
+    const double err = point(eps, m, t).err, mu = mu_of(m);
+    double step = fmax(2.0 * EW_U * fabs(t), 0.3 * fmin(err, 1e-3) / (slope(t, mu) + mu)) + 1e-60;
+    for (int i = 0; i < 600; i++, in = step, step *= 2.0) {
+        if (dir < 0 && !(t - step > start)) { /* eps = 0, as good as certain */
+            step = t - start;
+            break;
+        }
+        if (side(point(eps, m, t + dir * step), target) == -dir) {
+            *end = eps[dir > 0];
+            break;
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        const double mid = 0.5 * (in + step);
+        if (side(point(eps, m, t + dir * mid), target) == -dir) {
+            *end = eps[dir > 0];
+            step = mid;
+        } else {
+            in = mid;
+        }
+    }
+}
+
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta)
 {
     const rough zero = log_delta_at(m, 0.0);
@@ -291,18 +320,8 @@ int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta)
             last = -1;
         }
     }
-    /* outward until certain; nothing above has to be right */
-    const rough g = point(eps, m, b);
-    const double first = fmax(2.0 * EW_U * fabs(b), 0.3 * fmin(g.err, 1e-3) / (slope(b, mu) + mu)) + 1e-60;
-    double step = first;
-    for (int i = 0; side(point(eps, m, b + step), log_delta) >= 0; i++, step *= 1.5)
-        if (i > 300)
-            return 0;
-    out[1] = eps[1];
-    for (step = first; a - step > start; step *= 1.5)
-        if (side(point(eps, m, a - step), log_delta) > 0) {
-            out[0] = eps[0];
-            break;
-        }
-    return 1;
+    out[1] = INFINITY; /* nothing above has to be right: outward from what was found until it is certain */
+    outward(&out[0], m, log_delta, a, -1, start);
+    outward(&out[1], m, log_delta, b, 1, start);
+    return isfinite(out[1]);
 }

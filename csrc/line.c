@@ -163,6 +163,15 @@ static double quad(const line *ln, int cls, double c, double t, double y, double
     return 2.0 * (exp(strip_log(ln, cls, c, t, y) - k) + (cls == EW_SMALL ? exp(control(ln, hypot(c, t), y) - k) : 0.0)) * (1.0 + 1e-6);
 }
 
+/* The same on the real axis, best y; relative to M when `size` is M. */
+static double real_quad(const line *ln, int cls, double c, double hu, double size)
+{
+    double err = INFINITY;
+    for (double y = widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7)
+        err = fmin(err, quad(ln, cls, c, 0.0, y, hu));
+    return err / size;
+}
+
 /* What the sums lose beyond the ends of the nodes. */
 static double ends(const line *ln, const ew_nodes *nd, int cls, double c, double t)
 {
@@ -415,9 +424,9 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             top = 1.0 + there.m0;
             ew_moments_at(&at, &fine, c);
         }
-        double e = (quad(&ln, EW_SMALL, rate, 0.0, a[0], fine.hu) + ends(&ln, &fine, EW_SMALL, rate, 0.0)) / top + (quad(&ln, EW_SMALL, c, 0.0, a[0], fine.hu) + lost) / m_c;
+        double e = real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
         if (cls == EW_MID)
-            e += (quad(&ln, EW_MID, rate, 0.0, b[0], fine.hu) + ends(&ln, &fine, EW_MID, rate, 0.0)) / there.b0 + (quad_b[0] + lost_b) / at.b0;
+            e += real_quad(&ln, EW_MID, rate, fine.hu, there.b0) + ends(&ln, &fine, EW_MID, rate, 0.0) / there.b0 + (quad_b[0] + lost_b) / at.b0;
         if (!(n * e < 1e-2))
             return 0;
         low += 0.1;
@@ -516,9 +525,7 @@ double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
 {
     const ew_model *m = law->m;
     const line ln = {law, m, nd, &sp->at, EW_SMALL, sp->c};
-    double err = INFINITY;
-    for (double y = widest(&ln); y > 0.02 * m->s; y *= 0.7)
-        err = fmin(err, quad(&ln, EW_SMALL, sp->c, 0.0, y, nd->hu));
+    const double err = real_quad(&ln, EW_SMALL, sp->c, nd->hu, 1.0);
     const double k = m->n * log1p(sp->at.m0 * (1.0 + 1e-10) + 1.01 * (err + ends(&ln, nd, EW_SMALL, sp->c, 0.0)));
     return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) + 1e-11;
 }

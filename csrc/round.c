@@ -5,17 +5,16 @@
  */
 #include "core.h"
 
-#include <float.h>
 #include <math.h>
 
 double ew_up(double x)
 {
-    return x + (fabs(x) * 0x1p-50 + DBL_MIN);
+    return x + (fabs(x) * 0x1p-50 + 0x1p-1071);
 }
 
 double ew_down(double x)
 {
-    return x - (fabs(x) * 0x1p-50 + DBL_MIN);
+    return x - (fabs(x) * 0x1p-50 + 0x1p-1071);
 }
 
 double ew_trim(double x, int bits)

@@ -164,7 +164,7 @@ double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, 
             sp->c = c;
             sp->at = at;
         }
-        if (isfinite(v) && fabs(g) < 0.05)
+        if (isfinite(v) && fabs(g) < 0.02 && isfinite(lo) && isfinite(hi))
             break;
         if (isfinite(v) && g < 0.0) {
             lo = x;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double SIGMA_MIN = 1e-2, SIGMA_MAX = 1e4, Q_MIN = 1e-12, STEPS_MAX = 1e13, RTOL = 1e-9;
+static const double SIGMA_MIN = 0.1, SIGMA_MAX = 1e4, Q_MIN = 1e-12, STEPS_MAX = 1e13, LOG_DELTA_MIN = -690.7755278982137 - 1e-9, RTOL = 1e-9;
 
 size_t ew_work_size(void)
 {
@@ -37,10 +37,17 @@ static int kind_of(ew_adjacency adjacency, double q)
     return adjacency == EW_ADD && q < 1.0 ? EW_KIND_ADD : EW_KIND_REMOVE; /* q = 1: both directions are the same Gaussian pair */
 }
 
+static int certified(double sigma, double q, double n)
+{
+    return sigma >= SIGMA_MIN && sigma <= SIGMA_MAX && q >= Q_MIN && n <= STEPS_MAX;
+}
+
 static int epsilon_of(double out[2], double sigma, double q, double n, double log_delta, ew_adjacency adjacency, double rtol,
                       ew_scratch *ws)
 {
     ew_model m;
+    if (!certified(sigma, q, n) || log_delta < LOG_DELTA_MIN)
+        return 0;
     ew_model_init(&m, kind_of(adjacency, q), sigma, q, n);
     if (!ew_route_epsilon(out, &m, log_delta, rtol, ws))
         return 0;
@@ -75,7 +82,7 @@ ew_status ew_delta(double out[2], double sigma, double q, int64_t steps, double 
     if (s == EW_OK) {
         ew_model m;
         ew_model_init(&m, kind_of(adjacency, q), sigma, q, (double)steps);
-        if (!ew_route_delta(out, &m, epsilon, rtol, work))
+        if (!certified(sigma, q, (double)steps) || !ew_route_delta(out, &m, epsilon, rtol, work))
             s = EW_PRECISION;
         if (s == EW_OK && adjacency == EW_ADD_OR_REMOVE && q < 1.0) {
             double other[2];
