@@ -54,7 +54,7 @@ static rough gauss(double a, double da, double mu)
         const double w = mu * (a + 0.5 * mu), b = -a - mu;
         g = gauss(b, EW_U * fabs(b), mu);
         const double A = -expm1(w), B = exp(w + g.log);
-        g.err = (4.0 * EW_U * A + B * (g.err + EW_U * (4.0 + 3.0 * fabs(w) + fabs(g.log)))) / (A + B);
+        g.err = (4.0 * EW_U * A + B * (expm1(g.err) + EW_U * (4.0 + 3.0 * fabs(w) + fabs(g.log)))) / (A + B);
         g.log = log(A + B);
     } else if (a < 0.0 && mu > 0.35) { /* 1 - t, t <= 0.87; 24: erfcx of a rounded argument, products; a^2: the exponent */
         const double t = 0.5 * exp(-0.5 * a * a) * (ew_erfcx(-x) + ew_erfcx((a + mu) * r2));
@@ -83,15 +83,8 @@ static rough gauss(double a, double da, double mu)
     return g;
 }
 
-static int gaussian(const ew_model *m)
-{
-    return m->q == 1.0;
-}
-
-static int paired(const ew_model *m)
-{
-    return m->kind == EW_KIND_REPLACE && !gaussian(m);
-}
+static int gaussian(const ew_model *m) { return m->q == 1.0; }
+static int paired(const ew_model *m) { return m->kind == EW_KIND_REPLACE && !gaussian(m); }
 
 /* The bounds below are argued for these; far beyond what the library promises. */
 static int tame(const ew_model *m)
@@ -127,8 +120,8 @@ static rough pair(const ew_model *m, double t, double dt, double y, double dy, d
     const rough one = gauss(a, dt + EW_U * (fabs(a) + mu), mu);
     const rough two = times(gauss(t, dt, mu), eps - y - k, deps + dy + EW_U * (2.0 * fabs(eps - y) + 6.0 * k));
     const double sum = ew_lse(one.log, two.log), share = exp(two.log - sum), worst = fmax(one.err, two.err);
-    const double err = isfinite(worst) ? one.err + share * (two.err - one.err) + EW_U * (4.0 + 2.0 * fabs(sum)) : INFINITY;
-    return times((rough){sum, err}, log(m->q), 2.0 * EW_U * fabs(log(m->q)));
+    const double err = worst < 1.0 ? (1.0 + worst) * (one.err + share * (two.err - one.err)) : worst; /* mean of the two, and second order */
+    return times((rough){sum, err + EW_U * (4.0 + 2.0 * fabs(sum))}, log(m->q), 2.0 * EW_U * fabs(log(m->q)));
 }
 
 /* delta(eps), eps >= 0 */
@@ -136,7 +129,7 @@ static rough delta_of(const ew_model *m, double eps)
 {
     const double s = m->s, q = m->q, mu = mu_of(m);
     eps = fmin(eps, 1e100); /* delta decreases; it is far below any double there */
-    if (gaussian(m)) { /* a = (2 eps s^2 - mu^2 s^2)/(2 mu s^2), mu^2 s^2 exact; the numerator within 2 u of itself and 8 u^2 of 2 eps s^2 */
+    if (gaussian(m)) { /* a = (2 eps s^2 - mu^2 s^2)/(2 mu s^2), numerator within 2 u of itself and 8 u^2 of 2 eps s^2 */
         double low, p_low;
         const double v = product(s, s, &low), p = product(eps, v, &p_low), mm = m->n * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0);
         const double a = ((2.0 * p - mm) + 2.0 * (p_low + eps * low)) / (2.0 * mu * v);
@@ -155,11 +148,11 @@ static rough delta_of(const ew_model *m, double eps)
         return times(gauss(w * s - 0.5 * mu, EW_U * (10.0 * w * s + 2.0 * mu), mu), log(q), 2.0 * EW_U * fabs(log(q)));
     }
     /* q e^{eps - w} = 1 - e^{-gap}; gap, to the largest loss, carries the error of that loss */
-    double gap = -m->log1mq - eps, err = (2.0 * EW_U * -m->log1mq + EW_U * fabs(gap)) * 1.01, blind = 0.0;
-    if (!(gap > 8.0 * err)) { /* at the edge itself: the largest gap there may be gives an upper bound */
+    double gap = -m->log1mq - eps, err = (2.0 * EW_U * -m->log1mq + EW_U * fabs(gap)) * 1.01;
+    const int blind = !(gap > 8.0 * err);
+    if (blind) { /* at the edge itself: the largest gap there may be gives an upper bound */
         gap += err;
         err = 0.0;
-        blind = INFINITY;
     }
     if (gap <= 0.0)
         return (rough){-INFINITY, INFINITY};
@@ -167,7 +160,7 @@ static rough delta_of(const ew_model *m, double eps)
     const double dw = 8.0 * EW_U * (w + 1.0 * (x >= 0.5)) + (x < 0.5 ? 0.0 : 1.2 * err * (1.0 + 1.0 / gap)), log_gap = log(-expm1(-gap));
     rough g = gauss(w * s - 0.5 * mu, s * dw + EW_U * (2.0 * w * s + 2.0 * mu), mu);
     g = times(g, log_gap, 1.2 * err / gap + EW_U * (4.0 + 2.0 * fabs(log_gap)));
-    return blind > 0.0 ? (rough){g.log + (isfinite(g.err) ? g.err : 0.0), INFINITY} : g;
+    return blind ? (rough){g.log + (isfinite(g.err) ? g.err : 0.0) + 4.0 * EW_U * fabs(g.log), INFINITY} : g;
 }
 
 static rough log_delta_at(const ew_model *m, double eps)
@@ -181,7 +174,7 @@ static rough log_delta_at(const ew_model *m, double eps)
     const rough g = delta_of(&back, -eps);
     const double A = -expm1(eps), B = exp(eps + g.log), e = g.err + EW_U * (4.0 + 2.0 * fabs(eps + g.log));
     rough r = {log(A + B), 0.0};
-    r.err = (isfinite(e) ? (2.0 * EW_U * A + B * e) / (A + B) : log1p(B / A)) + EW_U * (4.0 + 2.0 * fabs(r.log));
+    r.err = (isfinite(e) ? (2.0 * EW_U * A + B * expm1(e)) / (A + B) : log1p(B / A)) + EW_U * (4.0 + 2.0 * fabs(r.log));
     return r;
 }
 
@@ -201,16 +194,15 @@ int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, doubl
 
 int ew_closed_delta(double out[2], const ew_model *m, double eps)
 {
-    const double tiny = 0x1p-1022; /* below it digits get lost */
+    const double tiny = 0x1p-1021, slack = 8.0 * EW_U; /* tiny: below it digits get lost; slack: exp and what follows */
     const rough g = log_delta_at(m, eps);
-    const double v = exp(g.log), slack = 8.0 * EW_U; /* exp and the two lines below */
-    out[0] = v > tiny && isfinite(g.err) ? v * exp(-g.err) * (1.0 - slack) : 0.0;
-    out[1] = g.log == -INFINITY ? 0.0 : fmin(1.0, v * (isfinite(g.err) ? exp(g.err) : 1.0) * (1.0 + slack));
-    if (out[0] < tiny)
-        out[0] = 0.0;
+    const double v = exp(g.log);
+    const int exact = isfinite(g.err);
+    out[0] = exact && v > tiny && g.err < 0.5 ? v * exp(-g.err) * (1.0 - slack) : 0.0;
+    out[1] = fmin(1.0, v * (exact ? exp(g.err) : 1.0) * (1.0 + slack));
     if (out[1] < tiny && g.log > -INFINITY)
         out[1] = tiny;
-    return isfinite(out[1]);
+    return 1;
 }
 
 /* eps >= 0 as a function of w (y for replace); relative error 16 u + loose u */
@@ -288,40 +280,33 @@ int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta)
 {
     const rough zero = log_delta_at(m, 0.0);
     const double mu = mu_of(m), start = paired(m) ? 0.0 : -0.5 * mu;
-    double eps[2], a = start, b = (paired(m) ? mu : 0.0) + sqrt(fmax(0.0, -2.0 * log_delta)); /* delta <= e^{-b^2/2}/2 */
+    double eps[2], t[2] = {start, (paired(m) ? mu : 0.0) + sqrt(fmax(0.0, -2.0 * log_delta))}; /* delta <= e^{-t^2/2}/2 there */
     out[0] = out[1] = 0.0;
     if (!tame(m))
         return 0;
     if (side(zero, log_delta) < 0)
         return 1;
-    double fa = zero.log - log_delta, fb = point(eps, m, b).log - log_delta;
-    if (a < -8.0 && point(eps, m, -8.0).log > log_delta) /* spare the long way */
-        fa = point(eps, m, a = -8.0).log - log_delta;
-    if (!(fa > 0.0 && fb < 0.0))
-        b = a;
-    int last = 0;
-    for (int i = 0; i < 200 && b - a > 2.0 * EW_U * (fabs(a) + fabs(b)); i++) { /* Illinois, and bisection in between */
-        double x = i % 5 == 4 ? 0.5 * (a + b) : a + (b - a) * fa / (fa - fb);
-        if (!(x > a && x < b))
-            x = 0.5 * (a + b);
+    double f[2] = {zero.log - log_delta, point(eps, m, t[1]).log - log_delta};
+    if (start < -8.0 && point(eps, m, -8.0).log > log_delta) /* spare the long way */
+        f[0] = point(eps, m, t[0] = -8.0).log - log_delta;
+    if (!(f[0] > 0.0 && f[1] < 0.0))
+        t[1] = t[0];
+    for (int i = 0, last = -1; i < 200 && t[1] - t[0] > 2.0 * EW_U * (fabs(t[0]) + fabs(t[1])); i++) { /* Illinois, some bisection */
+        double x = i % 5 == 4 ? 0.5 * (t[0] + t[1]) : t[0] + (t[1] - t[0]) * f[0] / (f[0] - f[1]);
+        if (!(x > t[0] && x < t[1]))
+            x = 0.5 * (t[0] + t[1]);
         const rough g = point(eps, m, x);
-        const double f = g.log - log_delta;
-        if (fabs(f) <= 0.1 * g.err) {
-            a = b = x;
-        } else if (f > 0.0) {
-            a = x;
-            fa = f;
-            fb *= last > 0 ? 0.5 : 1.0;
-            last = 1;
-        } else {
-            b = x;
-            fb = f;
-            fa *= last < 0 ? 0.5 : 1.0;
-            last = -1;
-        }
+        const int k = g.log < log_delta;
+        t[k] = x;
+        f[k] = g.log - log_delta;
+        if (k == last)
+            f[!k] *= 0.5;
+        last = k;
+        if (fabs(f[k]) <= 0.1 * g.err)
+            t[!k] = x;
     }
     out[1] = INFINITY; /* nothing above has to be right: outward from what was found until it is certain */
-    outward(&out[0], m, log_delta, a, -1, start);
-    outward(&out[1], m, log_delta, b, 1, start);
+    outward(&out[0], m, log_delta, t[0], -1, start);
+    outward(&out[1], m, log_delta, t[1], 1, start);
     return isfinite(out[1]);
 }

@@ -13,8 +13,8 @@
 #define EW_U 0x1p-53                   /* unit roundoff of a double */
 #define EW_PI 0x1.921fb54442d18p+1     /* pi */
 #define EW_LOG_2PI 0x1.d67f1c864beb5p+0 /* log(2 pi) = 1.8378770664093454836 */
-#define EW_KMAX 32768                  /* most quadrature nodes */
-#define EW_JMAX 65536                  /* most contour nodes */
+#define EW_KMAX 32840                  /* most quadrature nodes; not near a power of two: arrays side by side must not share cache sets */
+#define EW_JMAX 65608                  /* most contour nodes; likewise */
 
 /* Restrict-qualified pointers let the compiler vectorise; the clones let one binary use the machine it meets. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
@@ -80,7 +80,7 @@ typedef struct {
 typedef struct {
     double coarse[EW_ARRAYS][EW_KMAX];
     double fine[EW_ARRAYS][EW_KMAX];
-    double rot[8][EW_KMAX];         /* recurrences along the contour, per quadrature node */
+    double rot[EW_KMAX / 4][10][4]; /* recurrences along the contour: four quadrature nodes side by side */
     double sums[4][EW_JMAX];
     double node[5][2 * EW_JMAX];    /* contour nodes */
 } ew_scratch;

@@ -20,36 +20,64 @@ enum { BLOCK = 32 };
 /* Sums of p (e^{i t loss} - 1), or of p (e^{i t loss} - 1 - i t loss), at t = j h by the recurrences
  *     E1(x + a) = e^{ia} E1(x) + E1(a),    E2(j a + a) = e^{ia} E2(j a) + E2(a) + j [i a (e^{ia} - 1)],   a = h loss,
  * whose terms are all of the size of the result: relative error about BLOCK units, however small a is. */
+enum { ER, EI, WR, WI, AR, AI, BR, BI, PS, PM }; /* E, e^{ia}, E(a), i a (e^{ia} - 1), weights */
 EW_CLONES
-static void advance(int count, int from, int to, const double *restrict p, const double *restrict b, double (*restrict rot)[EW_KMAX],
-                    double *restrict re, double *restrict im, double *restrict bre, double *restrict bim)
+static void advance(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im)
 {
-    double *restrict er = rot[0], *restrict ei = rot[1];
-    const double *restrict wr = rot[2], *restrict wi = rot[3], *restrict ar = rot[4], *restrict ai = rot[5];
-    const double *restrict br = rot[6], *restrict bi = rot[7];
+    for (int j = from; j < to; j++) {
+        double sr[4] = {0}, si[4] = {0};
+        const double dj = j;
+        for (int k = 0; k < blocks; k++) {
+            double (*restrict r)[4] = rot[k], nx[4], ny[4];
+            for (int l = 0; l < 4; l++)
+                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
+            for (int l = 0; l < 4; l++)
+                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
+            for (int l = 0; l < 4; l++) {
+                r[ER][l] = nx[l];
+                r[EI][l] = ny[l];
+            }
+            for (int l = 0; l < 4; l++)
+                sr[l] += r[PS][l] * nx[l];
+            for (int l = 0; l < 4; l++)
+                si[l] += r[PS][l] * ny[l];
+        }
+        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
+        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
+    }
+}
+
+/* The same with a second set of weights. */
+EW_CLONES
+static void advance_both(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im,
+                         double *restrict bre, double *restrict bim)
+{
     for (int j = from; j < to; j++) {
         double sr[4] = {0}, si[4] = {0}, tr[4] = {0}, ti[4] = {0};
         const double dj = j;
-        for (int k = 0; k < count; k += 4)
+        for (int k = 0; k < blocks; k++) {
+            double (*restrict r)[4] = rot[k], nx[4], ny[4];
+            for (int l = 0; l < 4; l++)
+                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
+            for (int l = 0; l < 4; l++)
+                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
             for (int l = 0; l < 4; l++) {
-                const double x = er[k + l], y = ei[k + l];
-                const double nx = (x * wr[k + l] - y * wi[k + l]) + (ar[k + l] + dj * br[k + l]);
-                const double ny = (x * wi[k + l] + y * wr[k + l]) + (ai[k + l] + dj * bi[k + l]);
-                er[k + l] = nx;
-                ei[k + l] = ny;
-                sr[l] += p[k + l] * nx;
-                si[l] += p[k + l] * ny;
-                if (b) {
-                    tr[l] += b[k + l] * nx;
-                    ti[l] += b[k + l] * ny;
-                }
+                r[ER][l] = nx[l];
+                r[EI][l] = ny[l];
             }
+            for (int l = 0; l < 4; l++)
+                sr[l] += r[PS][l] * nx[l];
+            for (int l = 0; l < 4; l++)
+                si[l] += r[PS][l] * ny[l];
+            for (int l = 0; l < 4; l++)
+                tr[l] += r[PM][l] * nx[l];
+            for (int l = 0; l < 4; l++)
+                ti[l] += r[PM][l] * ny[l];
+        }
         re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
         im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
-        if (b) {
-            bre[j + 1] = (tr[0] + tr[1]) + (tr[2] + tr[3]);
-            bim[j + 1] = (ti[0] + ti[1]) + (ti[2] + ti[3]);
-        }
+        bre[j + 1] = (tr[0] + tr[1]) + (tr[2] + tr[3]);
+        bim[j + 1] = (ti[0] + ti[1]) + (ti[2] + ti[3]);
     }
 }
 
@@ -64,36 +92,41 @@ static void e1(double out[2], double x)
 static void rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws)
 {
     const int padded = (nd->count + 3) & ~3;
-    double (*rot)[EW_KMAX] = ws->rot, one[2];
-    for (int k = nd->count; k < padded; k++)
-        nd->p[EW_SMALL][k] = nd->p[EW_MID][k] = nd->loss[k] = 0.0;
+    double (*rot)[10][4] = ws->rot, one[2];
     for (int k = 0; k < padded; k++) {
-        const double a = h * nd->loss[k];
+        const int used = k < nd->count;
+        const double a = used ? h * nd->loss[k] : 0.0;
+        double (*r)[4] = rot[k / 4];
+        const int l = k % 4;
         e1(one, a);
-        rot[2][k] = 1.0 + one[0];
-        rot[3][k] = one[1];
-        rot[6][k] = second ? -a * one[1] : 0.0;
-        rot[7][k] = second ? a * one[0] : 0.0;
+        r[WR][l] = 1.0 + one[0];
+        r[WI][l] = one[1];
+        r[BR][l] = second ? -a * one[1] : 0.0;
+        r[BI][l] = second ? a * one[0] : 0.0;
         if (second)
             ew_cexpm1mx(one, 0.0, a);
-        rot[4][k] = one[0];
-        rot[5][k] = one[1];
+        r[AR][l] = one[0];
+        r[AI][l] = one[1];
+        r[ER][l] = r[EI][l] = 0.0;
+        r[PS][l] = used ? nd->p[EW_SMALL][k] : 0.0;
+        r[PM][l] = used && nd->split ? nd->p[EW_MID][k] : 0.0;
     }
     for (int i = 0; i < 4; i++)
         ws->sums[i][0] = 0.0;
     for (int from = 0; from < J; from += BLOCK) {
-        for (int k = 0; k < padded; k++) {
-            if (from == 0)
-                one[0] = one[1] = 0.0;
-            else if (second)
+        for (int k = 0; from > 0 && k < nd->count; k++) {
+            if (second)
                 ew_cexpm1mx(one, 0.0, from * h * nd->loss[k]);
             else
                 e1(one, from * h * nd->loss[k]);
-            rot[0][k] = one[0];
-            rot[1][k] = one[1];
+            rot[k / 4][ER][k % 4] = one[0];
+            rot[k / 4][EI][k % 4] = one[1];
         }
-        advance(padded, from, from + BLOCK < J ? from + BLOCK : J, nd->p[EW_SMALL], nd->split ? nd->p[EW_MID] : 0, rot, ws->sums[0], ws->sums[1],
-                ws->sums[2], ws->sums[3]);
+        const int to = from + BLOCK < J ? from + BLOCK : J;
+        if (nd->split)
+            advance_both(padded / 4, from, to, rot, ws->sums[0], ws->sums[1], ws->sums[2], ws->sums[3]);
+        else
+            advance(padded / 4, from, to, rot, ws->sums[0], ws->sums[1]);
     }
 }
 
@@ -285,45 +318,61 @@ static double step(double *a, const line *ln, int cls, double T, double log_want
     return hu;
 }
 
-static double alias(double *rate, const line *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double error)
+/* log of G(c2) e^{-c2 eps} m(c2)/delta at a few c2 on both sides of c: Chernoff bounds for the aliases, whatever their distance x. */
+enum { SHIFTS = 14 };
+typedef struct {
+    int up, down;
+    double d[2][SHIFTS], v[2][SHIFTS];
+} chernoffs;
+
+static double chernoff(const line *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps, double scale)
 {
-    const double n = ln->m->n, c = ln->c;
-    double high = INFINITY, low = INFINITY, d = fmin(x / x2, fmax(1e3, 1e3 * c));
-    ew_moments there;
-    for (int i = 0; i < (ln->cls == EW_MID ? 14 : 9); i++, d *= 0.6) { /* far ahead G may explode: then a smaller d */
-        double power;
-        if (nd->tapered) {
-            ew_moments_at(&there, nd, c + d);
-            power = ew_log_power(&there, n, ln->cls) * (1.0 + 1e-9) + 1e-9;
-        } else if (isfinite(ends(ln, nd, EW_SMALL, c + d, 0.0))) {
-            power = n * log1p(at->m0 + ew_excess(nd, at, d)) * (1.0 + 1e-9);
-        } else {
-            continue;
-        }
-        const double v = power + n * 2.0 * error - (c + d) * eps + 1e-9 * (c + d) * fabs(eps) + ew_log_kernel(c + d) - scale;
-        const double e = v - d * x - log(-expm1(-d * x));
-        if (e < high) {
-            high = e;
-            *rate = c + d;
-        }
-        if (high < -60.0 || (isfinite(high) && e > high + 1.0))
-            break;
+    const double n = ln->m->n;
+    double log_g;
+    if (nd->tapered) {
+        ew_moments there;
+        ew_moments_at(&there, nd, c2);
+        log_g = ew_log_power(&there, n, ln->cls);
+    } else if (c2 < ln->c || isfinite(ends(ln, nd, EW_SMALL, c2, 0.0))) {
+        log_g = n * log1p(at->m0 + ew_excess(nd, at, c2 - ln->c));
+    } else {
+        return INFINITY;
     }
-    for (double f = 0.75; f < 0.999; f = 1.0 - 0.35 * (1.0 - f)) {
-        double power;
-        d = f * c;
-        if (nd->tapered) {
-            ew_moments_at(&there, nd, c - d);
-            power = ew_log_power(&there, n, ln->cls) * (1.0 + 1e-9) + 1e-9;
-        } else {
-            power = n * log1p(at->m0 + ew_excess(nd, at, -d)) * (1.0 + 1e-9);
+    return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
+}
+
+static void shifts(chernoffs *s, const line *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale)
+{
+    s->up = s->down = 0;
+    double d = fmin(x / x2, fmax(1e3, 1e3 * ln->c)); /* far ahead G may explode: then smaller ones */
+    for (int i = 0, good = 0; i < SHIFTS && good < (nd->tapered ? SHIFTS : 2); i++, d *= 0.6) {
+        const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
+        if (isfinite(v)) {
+            good++;
+            s->d[0][s->up] = d;
+            s->v[0][s->up++] = v;
         }
-        const double v = power + n * 2.0 * error - (c - d) * eps + 1e-9 * c * fabs(eps) + ew_log_kernel(c - d) - scale;
-        low = fmin(low, v - d * x - log(-expm1(-d * x)));
-        if (low < -60.0 || !nd->tapered)
-            break;
     }
-    return ew_lse(high, low);
+    for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8); f = 1.0 - 0.35 * (1.0 - f)) {
+        s->d[1][s->down] = f * ln->c;
+        s->v[1][s->down++] = chernoff(ln, nd, at, (1.0 - f) * ln->c, eps, scale);
+    }
+}
+
+/* log of the aliases at distance x, x, .. on both sides; *rate: the abscissa used above */
+static double alias(double *rate, const chernoffs *s, double c, double x)
+{
+    double best[2] = {INFINITY, INFINITY};
+    for (int side = 0; side < 2; side++)
+        for (int i = 0; i < (side ? s->down : s->up); i++) {
+            const double d = s->d[side][i], e = s->v[side][i] - d * x - log(-expm1(-d * x));
+            if (e < best[side]) {
+                best[side] = e;
+                if (side == 0)
+                    *rate = c + d;
+            }
+        }
+    return ew_lse(best[0], best[1]);
 }
 
 /* n log(1 + w) of a complex w as log-modulus and angle. */
@@ -408,14 +457,18 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     }
     double rate = c, low = INFINITY;
     const double x2 = sp->spread * sp->spread;
-    for (int i = 0; i < 60; i++) {
-        low = alias(&rate, &ln, &fine, &at, x, x2, eps, scale, 0.0);
+    chernoffs far;
+    shifts(&far, &ln, &fine, &at, x, x2, eps, scale);
+    for (int i = 0; i < 200; i++) {
+        low = alias(&rate, &far, c, x);
         if (low <= log_tol)
             break;
-        x *= i < 3 ? 1.06 : i < 12 ? 1.15 : 1.4;
-        if (i == 59 || x * T / 6.2 > EW_JMAX - 8 || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
+        x *= i < 6 ? 1.04 : i < 20 ? 1.1 : 1.4;
+        if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
             return 0;
     }
+    if (!(low <= log_tol))
+        return 0;
     { /* the quadrature error of the aliases: relative to M it is largest at the largest abscissa */
         ew_moments there = at;
         double top = 1.0 + at.m0 + (fine.tapered ? 0.0 : ew_excess(&fine, &at, rate - c));

@@ -154,8 +154,9 @@ static double guess(const dial *d, double lo, double hi)
     return exp(x);
 }
 
-/* Largest x in (ok, bad) that meets the target, up to tol (relative) or 1 for steps; ok < bad or ok > bad.
- * Bracketing secant in (log x, log eps); x = ok on return is certified. */
+/* Largest x between ok and bad that meets the target, up to tol (relative) or 1 for steps; ok < bad or ok > bad.  Both ends are only presumed
+ * to be what they are called until the search needs them.  Bracketing secant in (log x, log eps); *result is certified.
+ * 1: found; 0: no certificate; -1: not even `ok` meets the target. */
 static int calibrate(double *result, const dial *d, double ok, double bad, double tol)
 {
     double fo = NAN, fb = NAN, e, x = guess(d, fmin(ok, bad), fmax(ok, bad));
@@ -170,8 +171,15 @@ static int calibrate(double *result, const dial *d, double ok, double bad, doubl
         } else if (fabs(bad - ok) <= tol * fmin(ok, bad)) {
             break;
         }
+        if (i >= 3 && (!have_ok || !have_bad)) /* is the root between the ends at all? */
+            x = have_ok ? bad : ok;
+        const int end = x == ok ? 1 : x == bad ? 2 : 0;
         if (!upper(&e, d, x))
             return 0;
+        if ((end == 1 && e > d->target) || (end == 2 && e <= d->target)) {
+            *result = x;
+            return end == 1 ? -1 : 1;
+        }
         const double f = log(e) - want;
         if (e <= d->target) {
             ok = x;
@@ -202,21 +210,13 @@ static int calibrate(double *result, const dial *d, double ok, double bad, doubl
             x = 0.5 * (ok + bad);
     }
     *result = ok;
-    return 1;
+    return have_ok ? 1 : !upper(&e, d, ok) ? 0 : e <= d->target ? 1 : -1;
 }
 
 static ew_status calibrated(double *out, dial *d, double safe, double limit, double tol)
 {
-    double e;
-    if (!upper(&e, d, safe))
-        return EW_PRECISION;
-    if (!(e <= d->target))
-        return EW_UNREACHABLE;
-    if (upper(&e, d, limit) && e <= d->target) {
-        *out = limit;
-        return EW_OK;
-    }
-    return calibrate(out, d, safe, limit, tol) ? EW_OK : EW_PRECISION;
+    const int found = calibrate(out, d, safe, limit, tol);
+    return found > 0 ? EW_OK : found < 0 ? EW_UNREACHABLE : EW_PRECISION;
 }
 
 ew_status ew_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta, ew_adjacency adjacency, void *work)
