@@ -122,7 +122,7 @@ static double first_guess(const ew_model *m, double log_delta, ew_scratch *ws)
 static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, double eps, ew_scratch *ws)
 {
     double a = 0.0, b = edge_of(m), f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
-    int near = 0, failed = 0;
+    int near = 0, failed = 0, stalled = 0;
     ew_contour ct;
     if (isfinite(out[1])) {
         a = out[0];
@@ -137,7 +137,7 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
             return;
         }
     }
-    for (int i = 0; i < 40 && failed < 6 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
+    for (int i = 0; i < 30 && failed < 4 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
         double now[2], moved = NAN, f;
         const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
         const int done = ew_split(&ct, &f, near < 1, m, eps, log_delta, tol, ws);
@@ -152,9 +152,13 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
             if (fabs(f) < 2.0 && ew_contour_epsilon(now, &moved, &ct, log_delta)) {
                 now[0] = fmax(0.0, now[0]);
                 now[1] = fmax(0.0, now[1]);
+                const double before = out[1] - out[0];
                 intersect(out, now);
-                if (near++ > 1)
+                if (near++ > 1) {
+                    if (out[1] - out[0] > 0.5 * before && ++stalled > 2)
+                        break; /* rounding decides now */
                     sharper = fmax(0.01, 0.3 * sharper);
+                }
                 eps = fmin(out[1], fmax(out[0], moved));
                 continue;
             }

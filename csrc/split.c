@@ -208,7 +208,7 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
     const double start = fmax(1.0, -j->log_delta) / (away > 0.0 ? away : sqrt(j->m->n * variance));
     if (j->m->kind == EW_KIND_ADD && split) { /* all small: S > eps but for this */
         double best = INFINITY;
-        for (double s = 4.0 * start; s < 1e4 * start; s *= 1.6) {
+        for (double s = start; s < 1e4 * start; s *= 1.6) {
             const double v = backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
             const double e = v + s * j->eps + 1e-9 * s * fabs(j->eps) * 1e-6 + ew_log_kernel(fmax(1.001, s) - 1.0);
             if (e < best)
@@ -284,7 +284,7 @@ static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, co
     return ew_line(ct, law, &nd, cls, &here, 6e7, j->ws);
 }
 
-enum { CUTS = 9 };
+enum { CUTS = 11 };
 
 /* u where the loss is about f times what decides (remove, replace: eps; add: the distance to the largest loss) */
 static double place_split(const job *j, double f)
@@ -327,8 +327,8 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
     if (!place_far(&law, &j))
         return 0;
     /* rounding costs e^{size} units: what the tolerance leaves */
-    const double limit = fmin(24.0, fmax(8.0, log(tol) + 31.0));
-    static const double share[CUTS] = {0.0, 1.1, 0.8, 0.6, 0.42, 0.28, 0.18, 0.1, 0.04}; /* 0: no split */
+    const double limit = fmin(22.0, fmax(6.0, log(tol) + 29.5));
+    static const double share[CUTS] = {0.0, 1.1, 0.8, 0.6, 0.42, 0.28, 0.18, 0.1, 0.04, 0.015, 0.005}; /* 0: no split */
     cut cuts[CUTS];
     double score[CUTS];
     *size = INFINITY;
