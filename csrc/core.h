@@ -1,9 +1,9 @@
 /* core.h - what the rooms of the core share: unit roundoff, outward rounding, the model, the quadrature nodes.
  *
  * Order of the rooms, lower ones know nothing of higher ones:
- *     special, round, taper -> model (nodes, tilted moments) -> survey (quadrature error) -> decay (tail of the
- *     characteristic function) -> saddle -> line (trapezoidal inversion), closed (closed forms) -> contour (delta and
- *     epsilon from the nodes) -> plain, split (which lines) -> route -> solve (the public functions)
+ *     special, round, taper -> model (nodes, tilted moments) -> survey (quadrature error) -> decay (tail of the characteristic
+ *     function) -> saddle -> rotate, line (trapezoidal inversion), closed (closed forms) -> contour (delta and epsilon from the
+ *     nodes) -> split (which steps share a line) -> route (one direction) -> solve (the public functions)
  */
 #ifndef EW_CORE_H
 #define EW_CORE_H
@@ -60,7 +60,7 @@ typedef struct {
     double *lw, *w;     /* log and value of hu phi(u) g(u) */
     double *loss;       /* privacy loss */
     double *e2m;        /* exp(-loss) - 1 + loss */
-    double *lp, *lm;    /* log(1+Y_+), log(1+Y_-); lm unused unless replace */
+    double *lp, *lm;    /* log(1+Y_+), log(1+Y_-); 0 unless replace */
     double *dp, *dm;    /* Y/(1+Y) of each */
     double *cls[EW_CLASSES]; /* log of the class weights; unused without tapers */
     double *wc[EW_CLASSES];  /* w class */
@@ -100,6 +100,7 @@ void ew_model_init(ew_model *m, int kind, double sigma, double q, double n);
 void ew_nodes_bind(ew_nodes *nd, double (*arrays)[EW_KMAX]);
 int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, double to); /* 0: too many */
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c);
-double ew_excess(const ew_nodes *nd, const ew_moments *at, double d);         /* M(c+d) - M(c), from the weights p at c */
+double ew_mgf_less_1(const ew_nodes *nd, double c);
+double ew_excess(const ew_nodes *nd, const ew_moments *at, double d);         /* M(c+d) - M(c), d > 0, from the weights p at c */
 
 #endif

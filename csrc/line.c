@@ -15,121 +15,6 @@
 
 #include <math.h>
 
-enum { BLOCK = 32 };
-
-/* Sums of p (e^{i t loss} - 1), or of p (e^{i t loss} - 1 - i t loss), at t = j h by the recurrences
- *     E1(x + a) = e^{ia} E1(x) + E1(a),    E2(j a + a) = e^{ia} E2(j a) + E2(a) + j [i a (e^{ia} - 1)],   a = h loss,
- * whose terms are all of the size of the result: relative error about BLOCK units, however small a is. */
-enum { ER, EI, WR, WI, AR, AI, BR, BI, PS, PM }; /* E, e^{ia}, E(a), i a (e^{ia} - 1), weights */
-EW_CLONES
-static void advance(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im)
-{
-    for (int j = from; j < to; j++) {
-        double sr[4] = {0}, si[4] = {0};
-        const double dj = j;
-        for (int k = 0; k < blocks; k++) {
-            double (*restrict r)[4] = rot[k], nx[4], ny[4];
-            for (int l = 0; l < 4; l++)
-                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
-            for (int l = 0; l < 4; l++)
-                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
-            for (int l = 0; l < 4; l++) {
-                r[ER][l] = nx[l];
-                r[EI][l] = ny[l];
-            }
-            for (int l = 0; l < 4; l++)
-                sr[l] += r[PS][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                si[l] += r[PS][l] * ny[l];
-        }
-        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
-    }
-}
-
-/* The same with a second set of weights. */
-EW_CLONES
-static void advance_both(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im,
-                         double *restrict bre, double *restrict bim)
-{
-    for (int j = from; j < to; j++) {
-        double sr[4] = {0}, si[4] = {0}, tr[4] = {0}, ti[4] = {0};
-        const double dj = j;
-        for (int k = 0; k < blocks; k++) {
-            double (*restrict r)[4] = rot[k], nx[4], ny[4];
-            for (int l = 0; l < 4; l++)
-                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
-            for (int l = 0; l < 4; l++)
-                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
-            for (int l = 0; l < 4; l++) {
-                r[ER][l] = nx[l];
-                r[EI][l] = ny[l];
-            }
-            for (int l = 0; l < 4; l++)
-                sr[l] += r[PS][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                si[l] += r[PS][l] * ny[l];
-            for (int l = 0; l < 4; l++)
-                tr[l] += r[PM][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                ti[l] += r[PM][l] * ny[l];
-        }
-        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
-        bre[j + 1] = (tr[0] + tr[1]) + (tr[2] + tr[3]);
-        bim[j + 1] = (ti[0] + ti[1]) + (ti[2] + ti[3]);
-    }
-}
-
-static void e1(double out[2], double x)
-{
-    const double s = sin(0.5 * x);
-    out[0] = -2.0 * s * s;
-    out[1] = sin(x);
-}
-
-/* Fill the sums at t = 0, h, .. J h; second = 1: E2, 0: E1. */
-static void rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws)
-{
-    const int padded = (nd->count + 3) & ~3;
-    double (*rot)[10][4] = ws->rot, one[2];
-    for (int k = 0; k < padded; k++) {
-        const int used = k < nd->count;
-        const double a = used ? h * nd->loss[k] : 0.0;
-        double (*r)[4] = rot[k / 4];
-        const int l = k % 4;
-        e1(one, a);
-        r[WR][l] = 1.0 + one[0];
-        r[WI][l] = one[1];
-        r[BR][l] = second ? -a * one[1] : 0.0;
-        r[BI][l] = second ? a * one[0] : 0.0;
-        if (second)
-            ew_cexpm1mx(one, 0.0, a);
-        r[AR][l] = one[0];
-        r[AI][l] = one[1];
-        r[ER][l] = r[EI][l] = 0.0;
-        r[PS][l] = used ? nd->p[EW_SMALL][k] : 0.0;
-        r[PM][l] = used && nd->split ? nd->p[EW_MID][k] : 0.0;
-    }
-    for (int i = 0; i < 4; i++)
-        ws->sums[i][0] = 0.0;
-    for (int from = 0; from < J; from += BLOCK) {
-        for (int k = 0; from > 0 && k < nd->count; k++) {
-            if (second)
-                ew_cexpm1mx(one, 0.0, from * h * nd->loss[k]);
-            else
-                e1(one, from * h * nd->loss[k]);
-            rot[k / 4][ER][k % 4] = one[0];
-            rot[k / 4][EI][k % 4] = one[1];
-        }
-        const int to = from + BLOCK < J ? from + BLOCK : J;
-        if (nd->split)
-            advance_both(padded / 4, from, to, rot, ws->sums[0], ws->sums[1], ws->sums[2], ws->sums[3]);
-        else
-            advance(padded / 4, from, to, rot, ws->sums[0], ws->sums[1]);
-    }
-}
-
 /* Is the coarse sum of phi g e^{c loss} within 2 % of the integral? */
 static int trusted(const ew_model *m, double c, double hu)
 {
@@ -140,7 +25,7 @@ static int trusted(const ew_model *m, double c, double hu)
 
 /* log N_y of a law without tapers at Re z = c, |Im z| <= t: e^{y^2/2} C e^{t theta} M(c), C = 1 or cos(theta/2)^{-c}; or, with
  * B <= theta min(1, Y) <= theta log(1 + Y)/log 2, the same with M at a shifted exponent, from the nodes nd (weights p at c). */
-static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double c, double t, double y)
+static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double c, double t, double y, double log_m)
 {
     const double theta = y / m->s, C = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * theta));
     const int two = m->kind == EW_KIND_REPLACE;
@@ -159,7 +44,7 @@ static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments 
             rise = fmin(rise, log((sum + 2.0 * ends) * 1.05 / (1.0 + at->m0)));
         }
     }
-    return 0.5 * y * y + C + rise + log1p(at->m0) + 1e-3;
+    return 0.5 * y * y + C + rise + log_m + 1e-3;
 }
 
 /* Everything that the bounds of one line need. */
@@ -169,12 +54,12 @@ typedef struct {
     ew_nodes *ref;        /* coarse nodes, weights at c */
     const ew_moments *at; /* there */
     int cls;
-    double c;
+    double c, log_m;      /* log of M(c) of the small steps */
 } line;
 
 static double strip_log(const line *ln, int cls, double c, double t, double y)
 {
-    return ln->law->far.width > 0.0 ? ew_survey(ln->law, cls, c, t, y) : plain_log(ln->m, ln->ref, ln->at, c, t, y);
+    return ln->law->far.width > 0.0 ? ew_survey(ln->law, cls, c, t, y) : plain_log(ln->m, ln->ref, ln->at, c, t, y, ln->log_m);
 }
 
 static double widest(const line *ln)
@@ -199,9 +84,11 @@ static double quad(const line *ln, int cls, double c, double t, double y, double
 /* The same on the real axis, best y; relative to M when `size` is M. */
 static double real_quad(const line *ln, int cls, double c, double hu, double size)
 {
+    line here = *ln;
     double err = INFINITY;
+    here.log_m = log(size);
     for (double y = widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7)
-        err = fmin(err, quad(ln, cls, c, 0.0, y, hu));
+        err = fmin(err, quad(&here, cls, c, 0.0, y, hu));
     return err / size;
 }
 
@@ -333,7 +220,9 @@ static double chernoff(const line *ln, ew_nodes *nd, const ew_moments *at, doubl
         ew_moments there;
         ew_moments_at(&there, nd, c2);
         log_g = ew_log_power(&there, n, ln->cls);
-    } else if (c2 < ln->c || isfinite(ends(ln, nd, EW_SMALL, c2, 0.0))) {
+    } else if (c2 < ln->c) { /* anew: M may be far smaller there than at c */
+        log_g = n * log1p(ew_mgf_less_1(nd, c2));
+    } else if (isfinite(ends(ln, nd, EW_SMALL, c2, 0.0))) {
         log_g = n * log1p(at->m0 + ew_excess(nd, at, c2 - ln->c));
     } else {
         return INFINITY;
@@ -393,7 +282,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
 {
     const ew_model *m = law->m;
     const double n = m->n, c = sp->c, eps = ct->eps0, scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
-    line ln = {law, m, ref, &sp->at, cls, c};
+    line ln = {law, m, ref, &sp->at, cls, c, log1p(sp->at.m0) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
     const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
@@ -449,6 +338,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_moments at;
     ew_moments_at(&at, &fine, c);
     const double m_c = 1.0 + at.m0;
+    ln.log_m = log(m_c);
     double quad_s[SEGMENTS], quad_b[SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
     for (int i = 0; i < SEGMENTS; i++) {
         quad_s[i] = quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
@@ -517,12 +407,12 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         bad0 += 100.0 * (fine.out + c * fabs(fine.out_gap));
         bad1 += 100.0 * fabs(fine.out_gap);
     }
-    const double count = 0.25 * fine.count + 2.0 * BLOCK + 20.0;
+    const double count = 0.25 * fine.count + 2.0 * EW_BLOCK + 20.0;
     const double r0 = EW_U * (w0 + count * m_c), r1 = EW_U * (w1 + count * w1 / 24.0), r2 = EW_U * (w2 + count * at.m2);
     const double e0 = EW_U * (bad0 + fine.count * fabs(at.m0)), em = EW_U * (bad1 + fine.count * fabs(at.m1));
     const double tt = J * h, by1 = fmin(0.3 * tt * r1, 2.0 * r0), by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
     const int second = by2 < by1;
-    rotate(&fine, h, J, second, ws);
+    ew_rotate(&fine, h, J, second, ws);
 
     const double *re = ws->sums[0], *im = ws->sums[1], *bre = ws->sums[2], *bim = ws->sums[3];
     const double top = n * log1p(at.m0) - c * eps - scale; /* M_small^n e^{-c eps}/e^{scale} */
@@ -577,8 +467,11 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
 {
     const ew_model *m = law->m;
-    const line ln = {law, m, nd, &sp->at, EW_SMALL, sp->c};
-    const double err = real_quad(&ln, EW_SMALL, sp->c, nd->hu, 1.0);
+    const double m_c = 1.0 + sp->at.m0;
+    const line ln = {law, m, nd, &sp->at, EW_SMALL, sp->c, log(m_c)};
+    const double err = 1.2 * m_c * real_quad(&ln, EW_SMALL, sp->c, nd->hu, 1.2 * m_c);
+    if (!(err < 0.1 * m_c)) /* M <= 1.2 (1 + m0) is what the bound takes for granted */
+        return INFINITY;
     const double k = m->n * log1p(sp->at.m0 * (1.0 + 1e-10) + 1.01 * (err + ends(&ln, nd, EW_SMALL, sp->c, 0.0)));
     return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) + 1e-11;
 }

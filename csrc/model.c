@@ -53,6 +53,7 @@ static void put(ew_nodes *nd, const ew_model *m, int i, double y, double log_w)
         nd->loss[i] = copysign(log1p(gap / (1.0 + far)), y);
         logg = m->log1mq + lp;
     } else {
+        nd->lm[i] = nd->dm[i] = 0.0;
         const double l = log_ratio(m, y, ey);
         nd->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
         logg = m->kind == EW_KIND_ADD ? 0.0 : l;
@@ -135,6 +136,17 @@ void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
         out->m0 -= nd->out + c * nd->out_gap;
         out->m1 -= nd->out_gap;
     }
+}
+
+/* M(c) - 1 of a law without tapers, weights p left alone. */
+double ew_mgf_less_1(const ew_nodes *nd, double c)
+{
+    double m0 = 0.0;
+    for (int i = 0; i < nd->count; i++) {
+        const double x = c * nd->loss[i];
+        m0 += (x < 30.0 ? nd->w[i] * ew_expm1mx(x) : exp(nd->lw[i] + x) - nd->w[i] * (1.0 + x)) + c * (nd->w[i] * nd->e2m[i]);
+    }
+    return m0;
 }
 
 double ew_excess(const ew_nodes *nd, const ew_moments *at, double d)

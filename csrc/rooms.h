@@ -28,6 +28,10 @@ double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, 
 double ew_log_kernel(double c); /* log of the largest (1 - e^-x)_+ e^{-c x} */
 double ew_log_power(const ew_moments *at, double n, int cls);
 
+/* rotate.c: ws->sums = both parts of the sums over the small and the mid steps at t = 0, h, .. J h; second = 1: E2, 0: E1 */
+enum { EW_BLOCK = 32 };
+void ew_rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws);
+
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
  *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
  *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j| */

@@ -131,7 +131,7 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
 /* log of the generating function of the n steps, at the moments: all small, or at least one mid step. */
 double ew_log_power(const ew_moments *at, double n, int cls)
 {
-    const double small = n * log1p(fmax(at->m0, -1.0 + 1e-300));
+    const double small = n * log1p(fmax(at->m0, -1.0 + 1e-5)); /* below, rounding of m0 would show: an upper bound will do */
     if (cls == EW_SMALL)
         return small;
     const double more = n * log1p(at->b0 / (1.0 + at->m0));

@@ -62,7 +62,7 @@ static int place_far(ew_law *law, job *j)
         return 0;
     double back[BACK], tilt[BACK];
     for (int i = 0; i < BACK; i++)
-        back[i] = NAN;
+        back[i] = tilt[i] = NAN;
     if (m->kind == EW_KIND_REMOVE && m->n > 8.0 && !j->rare) {
         double s = 2.0;
         const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
