@@ -15,9 +15,9 @@ typedef struct {
 
 static void gather(sums *s, const ew_contour *ct, double shift)
 {
-    const double e0 = ct->moving * exp(shift);
-    *s = (sums){ct->fixed - ct->moving * expm1(shift), e0, -e0, fabs(e0), 0.0, 0.0};
-    s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(e0 - ct->moving));
+    const double e0 = ct->moving != 0.0 ? ct->moving * exp(shift) : 0.0, rise = ct->moving != 0.0 ? ct->moving * expm1(shift) : 0.0;
+    *s = (sums){ct->fixed - rise, e0, -e0, fabs(e0), 0.0, 0.0};
+    s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(rise));
     for (int j = 0; j < ct->count; j++) {
         const double zr = ct->zr[j], zi = ct->zi[j], e = exp(-zr * shift), x = zi * shift;
         const double co = e * cos(x), si = -e * sin(x), r = ct->cr[j] * co - ct->ci[j] * si, i = ct->cr[j] * si + ct->ci[j] * co;
@@ -133,9 +133,9 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
                 down *= 1.5;
         }
     }
+    *moved = here;
     if (ok != 3)
         return 0;
-    *moved = here;
     out[0] = ew_down(here - down);
     out[1] = ew_up(here + up);
     return 1;

@@ -21,6 +21,7 @@ typedef struct {
     double eps, log_delta, tol;
     double width, top; /* of the tapers; last u that matters */
     ew_scratch *ws;
+    double limit;      /* cost of one line, in quadrature times contour nodes: 6e7 are about 50 ms */
     double high;       /* error so far, in units of e^{log_delta} */
     double big;        /* log of the part of the big steps, likewise, roughly */
     int rare;          /* big steps are an error as a whole, and not counted */
@@ -281,7 +282,7 @@ static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, co
     if (!survey_nodes(&nd, j, law))
         return 0;
     ew_moments_at(&here.at, &nd, sp->c);
-    return ew_line(ct, law, &nd, cls, &here, 6e7, j->ws);
+    return ew_line(ct, law, &nd, cls, &here, j->limit, j->ws);
 }
 
 enum { CUTS = 11 };
@@ -319,7 +320,7 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
  * tells the log of how far. */
 int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
-    job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
+    job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
     ew_law law = {.m = m};
     const int add = m->kind == EW_KIND_ADD;
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
@@ -352,12 +353,11 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
             return -1;
         if (score[i] < limit && assemble(ct, &j, &law, k, i > 0))
             return 1;
-        if (score[i] < limit)
-            score[i] = INFINITY; /* tried */
     }
     if (steer && *size > 6.0 && *size < INFINITY)
         return -1;
-    for (int tries = 0; tries < 2; tries++) { /* wide, but certain */
+    j.limit = 4e8;
+    for (int tries = 0; tries < 2; tries++) { /* dear, or wide, but certain */
         int best = 0;
         for (int i = 1; i < CUTS; i++)
             if (score[i] < score[best])
@@ -375,7 +375,7 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
  * rest obeys Chernoff's inequality.  INFINITY: not even that. */
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws)
 {
-    job j = {m, 0.0, log_delta, 0.1, fmin(1.0, 0.7 * m->s), 0.0, ws, 0.0, -INFINITY, 1};
+    job j = {m, 0.0, log_delta, 0.1, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, 1};
     const double rare = fmax(1.0, log(m->n) - log_delta + 1.5), far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
     ew_law law = {.m = m, .far = {far + 4.0 * j.width, j.width}};
     if (m->kind == EW_KIND_ADD)

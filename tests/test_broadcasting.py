@@ -20,7 +20,7 @@ FUNCTIONS = {
     ea.delta: (SIGMA, Q, STEPS, [0.5, 4.0]),
     ea.delta_bounds: (SIGMA, Q, STEPS, [0.5, 4.0]),
     ea.noise_multiplier: ([1.0, 8.0], Q, STEPS, DELTA),
-    ea.max_steps: ([3.0, 8.0], SIGMA, Q, DELTA),
+    ea.max_steps: ([6.0, 9.0], SIGMA, Q, DELTA),
     ea.max_sampling_rate: ([1.0, 8.0], SIGMA, STEPS, DELTA),
 }
 every_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
