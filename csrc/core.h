@@ -49,6 +49,7 @@ typedef struct {
 enum { EW_SMALL, EW_MID, EW_CLASSES };
 typedef struct {
     const ew_model *m;
+    int edge;                  /* add: losses and epsilon counted from the largest loss, so that M(c) <= 1 cannot overflow */
     ew_taper split, far, left; /* left: replace only, mirrored; what it leaves out is an error */
 } ew_law;
 
@@ -65,15 +66,15 @@ typedef struct {
     double *cls[EW_CLASSES]; /* log of the class weights; unused without tapers */
     double *wc[EW_CLASSES];  /* w class */
     double *p[EW_CLASSES];   /* tilted weights  w class e^{c loss} */
-    int tapered, split;
+    int tapered, split, edge;
     double out, out_gap; /* mass of the steps that are not small under the first law; the same minus that under the second */
 } ew_nodes;
 
 enum { EW_ARRAYS = 16 };
 
-/* Tilted moments at c: m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0 = M(c), b1, b2 of the mid ones. */
+/* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0 = M(c), b1, b2 of the mid ones. */
 typedef struct {
-    double c, m0, m1, m2, b0, b1, b2;
+    double c, m, m0, m1, m2, b0, b1, b2;
 } ew_moments;
 
 /* Scratch of one evaluation; ew_work_size() bytes hold it. */

@@ -54,8 +54,8 @@ double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *
         sum += x;
         size += p[i] * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
     }
-    *slack = 1e-11 * size / (1.0 + at->m0); /* rounding of p, psi and the sum, relative 1e-13 or better each */
-    return sum / (1.0 + at->m0);
+    *slack = 1e-11 * size / at->m; /* rounding of p, psi and the sum, relative 1e-13 or better each */
+    return sum / at->m;
 }
 
 /* Error of that sum against the integral, and what the taper gains off the real axis. */
@@ -74,5 +74,5 @@ double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *a
     double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
     if (law->far.width > 0.0 || law->left.width > 0.0)
         sum += exp(ew_survey(law, EW_MORE, at->c, -T, theta * s));
-    return sum / (1.0 + at->m0);
+    return sum / at->m;
 }

@@ -72,6 +72,8 @@ static double widest(const line *ln)
  * e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
 static double control(const line *ln, double z, double y)
 {
+    if (ln->law->edge) /* M is summed as it is */
+        return -INFINITY;
     return log1p(2.0 * z * ln->m->q) + 0.5 * y * y;
 }
 
@@ -100,7 +102,7 @@ static double ends(const line *ln, const ew_nodes *nd, int cls, double c, double
     const double z = hypot(c, t), left = 1.0 + z * fmin(1.0, m->q * 1.0001);
     if (ln->law->far.width > 0.0) {
         const double lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
-        if (cls != EW_SMALL)
+        if (cls != EW_SMALL || ln->law->edge)
             return lost;
         const double both = exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu)) + exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
         return lost + both * (1.0 + z);
@@ -131,7 +133,7 @@ static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, 
             best = e;
         }
         best = fmin(best, log(at->b0) + 1e-6);
-        return log(n) + best + (n - 1.0) * log(1.0 + at->m0 + exp(best)) + 1e-9 * n * at->m0;
+        return log(n) + best + (n - 1.0) * log(at->m + exp(best)) + 1e-9 * n;
     }
     double slack;
     const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
@@ -148,7 +150,7 @@ static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, 
         err += ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
     }
     const double x = v + (sure ? slack + 1.01 * err : 0.0);
-    return n * (log1p(at->m0) + log1p(fmax(-1.0 + 1e-300, x)));
+    return n * (ew_log_m(at) + log1p(fmax(-1.0 + 1e-300, x)));
 }
 
 /* The distance T after which log far - log(pi T) <= wanted; 0 if it costs more than the limit. */
@@ -264,6 +266,11 @@ static double alias(double *rate, const chernoffs *s, double c, double x)
     return ew_lse(best[0], best[1]);
 }
 
+double ew_line_eps(const ew_law *law, double eps)
+{
+    return law->edge ? eps + law->m->n * law->m->log1mq : eps;
+}
+
 /* n log(1 + w) of a complex w as log-modulus and angle. */
 static void power(double out[2], double n, double re, double im)
 {
@@ -281,8 +288,8 @@ void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, 
 int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws)
 {
     const ew_model *m = law->m;
-    const double n = m->n, c = sp->c, eps = ct->eps0, scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
-    line ln = {law, m, ref, &sp->at, cls, c, log1p(sp->at.m0) + 0.1};
+    const double n = m->n, c = sp->c, eps = ew_line_eps(law, ct->eps0), scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
+    line ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
     const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
@@ -291,7 +298,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     double T = 1.03 * T0, a[SEGMENTS], b[SEGMENTS];
     const double Tm = 1.08 * T + 14.0 / x;
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
-    const double M = 1.0 + sp->at.m0 + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
+    const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
     const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, decay = fmin(0.0, log_tol - f0);
     double hu = step(a, &ln, EW_SMALL, Tm, want_s, decay);
     if (cls == EW_MID)
@@ -337,7 +344,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         return 0;
     ew_moments at;
     ew_moments_at(&at, &fine, c);
-    const double m_c = 1.0 + at.m0;
+    const double m_c = at.m;
     ln.log_m = log(m_c);
     double quad_s[SEGMENTS], quad_b[SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
     for (int i = 0; i < SEGMENTS; i++) {
@@ -364,7 +371,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         double top = 1.0 + at.m0 + (fine.tapered ? 0.0 : ew_excess(&fine, &at, rate - c));
         if (fine.tapered) {
             ew_moments_at(&there, &fine, rate);
-            top = 1.0 + there.m0;
+            top = there.m;
             ew_moments_at(&at, &fine, c);
         }
         double e = real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
@@ -398,25 +405,25 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         w0 += unit * p;
         w1 += unit * p * l;
         w2 += unit * p * l * l;
-        bad0 += unit * (x1 > 30.0 || !(w > 0.0) ? p : w * (x1 * x1 * (1.0 + p / w) + c * fine.e2m[k]));
-        bad1 += unit * (l * fabs(p - w) + w * fine.e2m[k]);
+        bad0 += unit * (law->edge || x1 > 30.0 || !(w > 0.0) ? p : w * (x1 * x1 * (1.0 + p / w) + c * fine.e2m[k]));
+        bad1 += unit * (law->edge ? p * l : l * fabs(p - w) + w * fine.e2m[k]);
         if (cls == EW_MID)
             b0 += (unit + 40.0 * (1.0 + fabs(fmax(-745.0, fine.cls[EW_MID][k])))) * fine.p[EW_MID][k];
     }
-    if (fine.tapered) {
+    if (fine.tapered && !law->edge) {
         bad0 += 100.0 * (fine.out + c * fabs(fine.out_gap));
         bad1 += 100.0 * fabs(fine.out_gap);
     }
     const double count = 0.25 * fine.count + 2.0 * EW_BLOCK + 20.0;
     const double r0 = EW_U * (w0 + count * m_c), r1 = EW_U * (w1 + count * w1 / 24.0), r2 = EW_U * (w2 + count * at.m2);
-    const double e0 = EW_U * (bad0 + fine.count * fabs(at.m0)), em = EW_U * (bad1 + fine.count * fabs(at.m1));
+    const double e0 = EW_U * (bad0 + fine.count * (law->edge ? at.m : fabs(at.m0))), em = EW_U * (bad1 + fine.count * fabs(at.m1));
     const double tt = J * h, by1 = fmin(0.3 * tt * r1, 2.0 * r0), by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
     const int second = by2 < by1;
     ew_rotate(&fine, h, J, second, ws);
 
     const double *re = ws->sums[0], *im = ws->sums[1], *bre = ws->sums[2], *bim = ws->sums[3];
-    const double top = n * log1p(at.m0) - c * eps - scale; /* M_small^n e^{-c eps}/e^{scale} */
-    const double fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(log1p(at.m0)) + c * fabs(eps) + fabs(scale)) + 40.0 * EW_U;
+    const double top = n * ew_log_m(&at) - c * eps - scale; /* M_small^n e^{-c eps}/e^{scale} */
+    const double fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U;
     for (int j = 0, seg = 0; j <= J; j++) {
         while (seg < SEGMENTS - 1 && j * h > part[seg] * Tm)
             seg++;

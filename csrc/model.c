@@ -69,6 +69,7 @@ static void sort(ew_nodes *nd, const ew_law *law)
     nd->out = nd->out_gap = 0.0;
     nd->tapered = law->far.width > 0.0 || law->split.width > 0.0;
     nd->split = law->split.width > 0.0;
+    nd->edge = law->edge;
     if (!nd->tapered)
         return;
     const ew_taper left = {-law->left.at, law->left.width}; /* mirrored */
@@ -96,13 +97,33 @@ int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, doubl
     for (int i = 0; i < nd->count; i++)
         put(nd, m, i, (i0 + i) * hy, log_w);
     sort(nd, law);
+    for (int i = 0; law->edge && i < nd->count; i++)
+        nd->loss[i] = -nd->lp[i];
     return 1;
+}
+
+static void edge_moments(ew_moments *out, ew_nodes *nd, double c)
+{
+    double sum[EW_CLASSES][3] = {{0.0}};
+    for (int k = 0; k < (nd->split ? EW_CLASSES : 1); k++)
+        for (int i = 0; i < nd->count; i++) {
+            const double l = nd->loss[i], p = exp(nd->lw[i] + nd->cls[k][i] + c * l);
+            nd->p[k][i] = p;
+            sum[k][0] += p;
+            sum[k][1] += p * l;
+            sum[k][2] += p * l * l;
+        }
+    *out = (ew_moments){c, sum[0][0], sum[0][0] - 1.0, sum[0][1], sum[0][2], sum[1][0], sum[1][1], sum[1][2]};
 }
 
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
 {
     double m0 = 0.0, m1 = 0.0, m2 = 0.0, b0 = 0.0, b1 = 0.0, b2 = 0.0, *ps = nd->p[EW_SMALL], *pb = nd->p[EW_MID];
     const double *ws = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
+    if (nd->edge) { /* no cancellation to avoid: every term of M is positive and at most 1 */
+        edge_moments(out, nd, c);
+        return;
+    }
     for (int i = 0; i < nd->count; i++) {
         const double l = nd->loss[i], x = c * l, w = ws[i];
         double e2, p, b = 0.0;
@@ -131,10 +152,11 @@ void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
             b2 += b * l * l;
         }
     }
-    *out = (ew_moments){c, m0, m1, m2, b0, b1, b2};
+    *out = (ew_moments){c, 1.0 + m0, m0, m1, m2, b0, b1, b2};
     if (nd->tapered) {
         out->m0 -= nd->out + c * nd->out_gap;
         out->m1 -= nd->out_gap;
+        out->m = 1.0 + out->m0;
     }
 }
 

@@ -26,7 +26,9 @@ int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double lo
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start); /* slow, any law */
 double ew_log_kernel(double c); /* log of the largest (1 - e^-x)_+ e^{-c x} */
+double ew_log_m(const ew_moments *at);
 double ew_log_power(const ew_moments *at, double n, int cls);
+double ew_line_eps(const ew_law *law, double eps); /* epsilon as the law counts it */
 
 /* rotate.c: ws->sums = both parts of the sums over the small and the mid steps at t = 0, h, .. J h; second = 1: E2, 0: E1 */
 enum { EW_BLOCK = 32 };

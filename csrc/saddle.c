@@ -128,20 +128,26 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
     return 1;
 }
 
+/* log M of the small steps.  m0 = M - 1 is what was summed, unless M itself was. */
+double ew_log_m(const ew_moments *at)
+{
+    return at->m < 0.5 ? log(fmax(at->m, 1e-300)) : log1p(at->m0);
+}
+
 /* log of the generating function of the n steps, at the moments: all small, or at least one mid step. */
 double ew_log_power(const ew_moments *at, double n, int cls)
 {
-    const double small = n * log1p(fmax(at->m0, -1.0 + 1e-5)); /* below, rounding of m0 would show: an upper bound will do */
+    const double small = n * ew_log_m(at);
     if (cls == EW_SMALL)
         return small;
-    const double more = n * log1p(at->b0 / (1.0 + at->m0));
+    const double more = n * log1p(at->b0 / at->m);
     return small + (more > 40.0 ? more : log(expm1(more)));
 }
 
 /* d/dc of the above */
 static double slope(const ew_moments *at, double n, int cls)
 {
-    const double a = 1.0 + at->m0, small = n * at->m1 / a;
+    const double a = at->m, small = n * at->m1 / a;
     if (cls == EW_SMALL)
         return small;
     const double r = at->b0 / a, more = n * log1p(r), factor = more > 40.0 ? 1.0 : 1.0 / -expm1(-more);

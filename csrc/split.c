@@ -47,8 +47,8 @@ static double backward(const job *j, const ew_law *law, ew_nodes *nd, int cls, d
     for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0); y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
         err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) / expm1(2.0 * EW_PI * y / nd->hu));
     err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
-    const double v = n * log1p(at.m0) + n * 1.01 * err / (1.0 + at.m0) + 1e-9;
-    return n * err < 0.2 * (1.0 + at.m0) ? v : NAN;
+    const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
+    return n * err < 0.2 * at.m ? v : NAN;
 }
 
 enum { BACK = 10 };
@@ -211,7 +211,7 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
         double best = INFINITY;
         for (double s = start; s < 1e4 * start; s *= 1.6) {
             const double v = backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
-            const double e = v + s * j->eps + 1e-9 * s * fabs(j->eps) * 1e-6 + ew_log_kernel(fmax(1.001, s) - 1.0);
+            const double e = v + s * ew_line_eps(law, j->eps) + 8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(fmax(1.001, s) - 1.0);
             if (e < best)
                 best = e;
             else if (isfinite(best))
@@ -221,10 +221,10 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
         const double x = j->eps + j->m->n * log1p(nd.out_gap / (1.0 - nd.out));
         k->size = x < 0.0 ? j->m->n * log1p(-nd.out) + log(-expm1(x)) - j->log_delta : -INFINITY;
     } else {
-        k->small = ew_saddle_least(&k->sp[EW_SMALL], &nd, j->m, EW_SMALL, j->eps, start) - j->log_delta;
+        k->small = ew_saddle_least(&k->sp[EW_SMALL], &nd, j->m, EW_SMALL, ew_line_eps(law, j->eps), start) - j->log_delta;
         k->size = ew_lse(j->big, k->sp[EW_SMALL].log_delta - j->log_delta);
     }
-    k->mid = split ? ew_saddle_least(&k->sp[EW_MID], &nd, j->m, EW_MID, j->eps, start) - j->log_delta : -INFINITY;
+    k->mid = split ? ew_saddle_least(&k->sp[EW_MID], &nd, j->m, EW_MID, ew_line_eps(law, j->eps), start) - j->log_delta : -INFINITY;
     if (split)
         k->size = ew_lse(k->size, k->sp[EW_MID].log_delta - j->log_delta);
     return 1;
@@ -241,7 +241,7 @@ static double chernoff(const job *j, const ew_law *law, int cls, double c)
         if (!spread_nodes(&nd, j, law, hu))
             return INFINITY;
         ew_moments_at(&at, &nd, c);
-        const double a = 1.0 + at.m0;
+        const double a = at.m;
         double rel = 0.0;
         for (int k = EW_SMALL; k <= cls; k++) {
             double err = INFINITY;
@@ -253,7 +253,7 @@ static double chernoff(const job *j, const ew_law *law, int cls, double c)
             rel += err / (k == EW_SMALL ? a : at.b0);
         }
         if (n * rel < 0.5)
-            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * j->eps + ew_log_kernel(c) - j->log_delta;
+            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) + 8.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
     }
     return INFINITY;
 }
@@ -268,7 +268,7 @@ static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, co
         if (survey_nodes(&nd, j, law)) /* the smallest tilt that will do: no bound is easier to certify */
             for (double next = c; size < log(j->tol) - 6.0 && next > 1e-3 * sp->c; next *= 0.85) {
                 ew_moments_at(&here.at, &nd, next);
-                size = ew_log_power(&here.at, j->m->n, cls) - next * j->eps + ew_log_kernel(next) - j->log_delta;
+                size = ew_log_power(&here.at, j->m->n, cls) - next * ew_line_eps(law, j->eps) + ew_log_kernel(next) - j->log_delta;
                 if (size < log(j->tol) - 6.0)
                     c = next;
             }
@@ -321,8 +321,8 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
 int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
     job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
-    ew_law law = {.m = m};
     const int add = m->kind == EW_KIND_ADD;
+    ew_law law = {.m = m, .edge = add && m->n < 1e5}; /* beyond, n K(c) needs the centred form of model.c */
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
     j.top = fmin(fmax(sqrt(2.0 * rare), add ? 0.0 : 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s);
     if (!place_far(&law, &j))

@@ -81,7 +81,7 @@ static view look(const ew_law *law, int weight, double c, double t, double y)
     const ew_model *m = law->m;
     const double theta = y / m->s;
     view v = {law, weight, m->kind == EW_KIND_ADD ? -c : 1.0 + c, m->kind == EW_KIND_REPLACE ? -c : 0.0, t, y, cos(theta), sin(theta), 0.0};
-    v.base = (v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
+    v.base = (law->edge ? 0.0 : v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
     return v;
 }
 
