@@ -10,7 +10,7 @@ ADJACENCIES = ("add_or_remove", "add", "remove", "replace_one")
 DOMAIN = {"sigma": (0.1, 1e4), "q": (1e-12, 1.0), "steps": (1, 10**13), "delta": (1e-300, 0.99)}
 
 #: Where DP-SGD lives.
-TYPICAL = {"sigma": (0.4, 10.0), "q": (1e-4, 0.2), "steps": (10, 10**6), "delta": (1e-10, 1e-3)}
+TYPICAL = {"sigma": (0.5, 10.0), "q": (1e-4, 0.2), "steps": (100, 10**6), "delta": (1e-10, 1e-3)}
 
 
 def reals(low, high):

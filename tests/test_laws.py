@@ -45,7 +45,7 @@ def test_every_setting_has_an_interval(run):
 
 
 def test_most_of_the_domain_is_narrow():
-    """Exponents drawn evenly over the whole domain: at least 4 of 5 intervals, [0, 0] apart, reach the default `rtol`."""
+    """Exponents drawn evenly over the whole domain: 4 of 5 intervals, [0, 0] apart, reach the default `rtol`."""
     rng = np.random.default_rng(1)
     ends = [np.log(DOMAIN[name]) for name in ("sigma", "q", "steps", "delta")]
     narrow = []
@@ -71,11 +71,11 @@ def test_every_setting_has_a_delta(run, share):
 @given(typical)
 @many
 def test_typical_settings_are_narrow(run):
-    """To 1e-9 nearly always (README, Limits), to 1e-6 always."""
+    """To 1e-9 nearly always, to 1e-6 always; not so narrow for "replace_one" (README, Limits)."""
     lower, upper = bounds(run)
-    rare = run["delta"] > 0.3 * run["q"] * run["steps"]  # nearly as likely as being sampled: epsilon next to 0
+    rare = run["delta"] > 0.03 * run["q"] * run["steps"]  # not much rarer than being sampled: epsilon next to 0
     assert lower <= upper
-    assert upper - lower <= 1e-6 * upper or upper < 1e-8 or rare
+    assert upper - lower <= (1e-2 if run["adjacency"] == "replace_one" else 1e-6) * upper or upper < 1e-8 or rare
 
 
 # Monotone in every argument.
