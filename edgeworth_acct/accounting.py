@@ -174,9 +174,9 @@ def epsilon_bounds(
     Notes
     -----
     Where a rare large step competes with the sum of many small ones (small q, delta far below 1e-10), for
-    "replace_one" with few sampled records, and for a handful of steps at sigma below 0.3, rounding may leave an interval
-    wider than `rtol`, at worst what a single step and Chernoff's inequality give.  Look at the width before relying on
-    it; the upper end is safe to publish in any case.
+    "replace_one" with few sampled records, and for a handful of steps at sigma below 0.3, rounding may leave an
+    interval wider than `rtol`, at worst what a single step and Chernoff's inequality give.  Look at the width before
+    relying on it; the upper end is safe to publish in any case.
 
     Edge cases: epsilon is floored at 0; where epsilon = 0 already meets `delta` it is exactly ``Bounds(0.0, 0.0)``.
 
