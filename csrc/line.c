@@ -236,12 +236,15 @@ static void shifts(chernoffs *s, const line *ln, ew_nodes *nd, const ew_moments 
 {
     s->up = s->down = 0;
     double d = fmin(x / x2, fmax(1e3, 1e3 * ln->c)); /* far ahead G may explode: then smaller ones */
-    for (int i = 0, good = 0; i < SHIFTS && good < (nd->tapered ? SHIFTS : 2); i++, d *= 0.6) {
+    double best = INFINITY;
+    for (int i = 0; i < SHIFTS; i++, d *= 0.6) {
         const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
         if (isfinite(v)) {
-            good++;
             s->d[0][s->up] = d;
             s->v[0][s->up++] = v;
+            if (!nd->tapered && v - d * x > best)
+                break;
+            best = fmin(best, v - d * x);
         }
     }
     for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8); f = 1.0 - 0.35 * (1.0 - f)) {
@@ -377,9 +380,9 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         double e = real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
         if (cls == EW_MID)
             e += real_quad(&ln, EW_MID, rate, fine.hu, there.b0) + ends(&ln, &fine, EW_MID, rate, 0.0) / there.b0 + (quad_b[0] + lost_b) / at.b0;
-        if (!(n * e < 1e-2))
+        if (!(n * e < 0.5))
             return 0;
-        low += 0.1;
+        low += 0.1 + 2.0 * n * e;
     }
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
     int J = (int)ceil(T / h);
