@@ -322,7 +322,7 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
 {
     job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
     const int add = m->kind == EW_KIND_ADD;
-    ew_law law = {.m = m, .edge = add && m->n < 1e5}; /* beyond, n K(c) needs the centred form of model.c */
+    ew_law law = {.m = m};
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
     j.top = fmin(fmax(sqrt(2.0 * rare), add ? 0.0 : 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s);
     if (!place_far(&law, &j))
@@ -335,7 +335,7 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
     *size = INFINITY;
     for (int i = 0; i < CUTS; i++) {
         cut *k = &cuts[i];
-        *k = (cut){.size = INFINITY};
+        *k = (cut){.size = INFINITY, .sp = {{.at = {.m = INFINITY}}}};
         score[i] = INFINITY;
         if (i > 0) {
             if (!add && !(eps > 0.0))
@@ -346,6 +346,11 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
         }
         if (!weigh(k, &j, &law, i > 0))
             continue;
+        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e8)) { /* M is about to overflow: count from the largest loss */
+            law.edge = 1;
+            if (!weigh(k, &j, &law, 0))
+                continue;
+        }
         const int none = k->small < log(tol) - 3.0;
         score[i] = i == 0 ? k->small : add ? (none ? k->mid : INFINITY) : fmax(k->small, k->mid);
         *size = fmin(*size, score[i] < INFINITY ? k->size : INFINITY);
