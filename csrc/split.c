@@ -346,7 +346,7 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
         }
         if (!weigh(k, &j, &law, i > 0))
             continue;
-        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e8)) { /* M is about to overflow: count from the largest loss */
+        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e100)) { /* M is about to overflow: count from the largest loss */
             law.edge = 1;
             if (!weigh(k, &j, &law, 0))
                 continue;
