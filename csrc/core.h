@@ -72,7 +72,7 @@ typedef struct {
 
 enum { EW_ARRAYS = 16 };
 
-/* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0 = M(c), b1, b2 of the mid ones. */
+/* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0, b1, b2 = M(c), M'(c), M''(c) of the mid ones. */
 typedef struct {
     double c, m, m0, m1, m2, b0, b1, b2;
 } ew_moments;

@@ -27,6 +27,11 @@ typedef struct {
     int rare;          /* big steps are an error as a whole, and not counted */
 } job;
 
+static job begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
+{
+    return (job){.m = m, .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
+}
+
 static int spread_nodes(ew_nodes *nd, const job *j, const ew_law *law, double hu)
 {
     ew_nodes_bind(nd, j->ws->coarse);
@@ -320,7 +325,8 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
  * tells the log of how far. */
 int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
-    job j = {m, eps, log_delta, tol, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, eps > 200.0 && m->kind != EW_KIND_ADD};
+    job j = begin(m, eps, log_delta, tol, ws);
+    j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
     const int add = m->kind == EW_KIND_ADD;
     ew_law law = {.m = m};
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
@@ -380,7 +386,8 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
  * rest obeys Chernoff's inequality.  INFINITY: not even that. */
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws)
 {
-    job j = {m, 0.0, log_delta, 0.1, fmin(1.0, 0.7 * m->s), 0.0, ws, 6e7, 0.0, -INFINITY, 1};
+    job j = begin(m, 0.0, log_delta, 0.1, ws);
+    j.rare = 1;
     const double rare = fmax(1.0, log(m->n) - log_delta + 1.5), far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
     ew_law law = {.m = m, .far = {far + 4.0 * j.width, j.width}};
     if (m->kind == EW_KIND_ADD)
