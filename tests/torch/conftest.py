@@ -1,0 +1,9 @@
+"""Small tensors: one thread is faster than two."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)

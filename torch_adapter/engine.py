@@ -1,0 +1,356 @@
+"""DP-SGD on an ordinary model and an ordinary optimizer: sample, clip, sum, noise, divide, step."""
+
+import torch
+from torch import Tensor, distributed, nn
+
+from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.torch_adapter.capture import Stash
+from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
+from edgeworth_acct.torch_adapter.ledger import Ledger
+from edgeworth_acct.torch_adapter.noise import Key, add_noise_
+from edgeworth_acct.torch_adapter.plan import DPPlan
+from edgeworth_acct.torch_adapter.sampler import LogicalStep, poisson
+
+_MODES = {"stash": Stash}
+_AUTO = 0.01  # what automatic clipping adds to a norm (arXiv:2206.07136)
+
+
+class DPEngine:
+    """Carry out a `DPPlan` on a model.
+
+    The model and the optimizer stay what they are: hooks read the model's layers, and `step` sets ``.grad`` just before
+    it calls the optimizer.
+
+    Guarantee: the parameters after any number of steps are ``(engine.epsilon().upper, plan.delta)``-differentially
+    private, given that the model treats examples separately (no batch statistics; losses of one example each).  Not
+    covered: choosing hyper-parameters or the best checkpoint on private data, anything else that is published about the
+    run (losses, gradient norms, times), and what floating-point noise leaks.
+
+    Parameters
+    ----------
+    model : Module
+        Its parameters that require gradients are trained, those and no others.
+    optimizer : torch.optim.Optimizer
+        Over exactly these parameters.
+    plan : DPPlan
+    mode : {"stash"}
+        How gradients are caught: by hooks, in eager mode.
+    process_group : ProcessGroup, optional
+        Ranks that share every batch; the default group where torch.distributed is initialised.
+    insecure_reproducible : bool
+        Draw batches and noise from `seed`, so that they repeat: for tests.  There is no privacy then, and the
+        certificate says so.
+    seed : int, optional
+        Only with `insecure_reproducible`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The model mixes examples, a parameter has no rule, the optimizer's parameters are others, or a seed was given
+        that would make the noise guessable.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> x, y = torch.randn(1000, 8), torch.randint(2, (1000,))
+    >>> model = nn.Linear(8, 2)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    >>> plan = DPPlan.calibrate(n=1000, expected_batch=100, steps=5, epsilon=2.0, delta=1e-5)
+    >>> engine = DPEngine(model, optimizer, plan)
+    >>> for step in engine.sampler(len(x), micro_batch=32):
+    ...     for mb in step:
+    ...         rows = mb.indices.clamp(min=0)
+    ...         losses = nn.functional.cross_entropy(model(x[rows]), y[rows], reduction="none")
+    ...         engine.backward(losses, mask=mb.mask)
+    ...     engine.step()
+    >>> bool(engine.epsilon().upper <= 2.0)
+    True
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        plan: DPPlan,
+        *,
+        mode: str = "stash",
+        process_group=None,
+        insecure_reproducible: bool = False,
+        seed: int | None = None,
+    ):
+        if not isinstance(plan, DPPlan):
+            raise TypeError(f"plan must be a DPPlan, got {plan!r}")
+        if mode not in _MODES:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}")
+        if insecure_reproducible != (seed is not None):
+            raise ValueError(
+                "seed must come with insecure_reproducible=True and the other way round: noise from a seed is no "
+                f"privacy, got seed={seed!r}, insecure_reproducible={insecure_reproducible!r}"
+            )
+        self.model, self.optimizer, self.plan = model, optimizer, plan
+        self.parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        _check_optimizer(optimizer, model, self.parameters)
+        self.insecure = insecure_reproducible
+        self.ledger = Ledger()
+        #: Called with the engine at the beginning of every logical step, before its batch is drawn.
+        self.before_step = []
+        self._group = process_group
+        self._key = self._shared(Key.from_seed(seed) if insecure_reproducible else Key())
+        self._capture = _MODES[mode](model)
+        self._totals = {}
+        self._open = plan.sampling == "unamplified"
+        self._announced = None
+        self._verified = False
+
+    def sampler(self, n: int, micro_batch: int):
+        """The plan's remaining logical steps.
+
+        Parameters
+        ----------
+        n : int
+            Records in the data set; must be the plan's.
+        micro_batch : int
+            Records of a forward pass; the shape of every `MicroBatch`.
+
+        Yields
+        ------
+        LogicalStep
+            A batch with every record in it independently with probability q, in micro-batches; none if it is empty.
+            It must be ended by `step`.
+        """
+        if self.plan.sampling != "poisson":
+            raise ValueError(f"sampling must be 'poisson' for a sampler, the plan says {self.plan.sampling!r}")
+        if n != self.plan.n:
+            raise ValueError(f"n must be the plan's {self.plan.n}, got {n!r}")
+        if isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1:
+            raise ValueError(f"micro_batch must be an integer >= 1, got {micro_batch!r}")
+        return self._steps(n, micro_batch)
+
+    def _steps(self, n, micro_batch):
+        rank, ranks = 0, 1
+        if _many():
+            rank, ranks = distributed.get_rank(self._group), distributed.get_world_size(self._group)
+        while self.ledger.steps < self.plan.steps:
+            if self._open:
+                raise RuntimeError("engine.step() must end a logical step before the next one begins")
+            for hook in self.before_step:
+                hook(self)
+            self._open, self._totals = True, {}
+            batch = poisson(self._key.generator("sample"), n, self.plan.q)
+            yield LogicalStep(self.ledger.steps, batch[rank::ranks], micro_batch, self._announce)
+
+    def _announce(self, batch):
+        self._announced = batch
+
+    def backward(self, losses: Tensor, mask: Tensor | None = None, *, loss_scale: float = 1.0) -> None:
+        """Add the clipped gradients of one micro-batch to the logical step's sum.
+
+        Guarantee: one example adds a vector of norm at most C, and exactly nothing if its gradient is not finite.
+
+        Parameters
+        ----------
+        losses : Tensor
+            One loss for each example, shape (B,), each a function of its own example only.
+        mask : Tensor, optional
+            Boolean, shape (B,): examples that count.
+        loss_scale : float
+            Factor against underflow in float16; divided out before clipping.
+
+        Raises
+        ------
+        ValueError
+            `losses` is not of shape (B,), or B is not the sampler's; a layer's batch does not come first.
+        RuntimeError
+            There is no micro-batch of the plan's sampler that waits for this call; a module's parameters are used
+            outside its forward.
+        """
+        if not isinstance(losses, Tensor) or losses.dim() != 1:
+            shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+            raise ValueError(f"losses must have shape (B,), one loss for each example (reduction='none'), got {shape}")
+        keep = self._take_micro_batch(losses, mask)
+        losses = torch.where(keep, wide(losses), 0.0) * loss_scale
+        with torch.autocast(losses.device.type, enabled=False):
+            reference = None if self._verified else self._autograd(losses)
+            found = self._capture.collect(losses.sum(), len(losses))
+            with torch.no_grad():
+                grams = Grams()
+                squares = {p: squared_norms(factors, p.shape, grams) for p, factors in found.items()}
+                norms = sum(squares.values()).to(losses.dtype).sqrt() / loss_scale
+                finite = norms.isfinite()
+                if not finite.all():
+                    for factors in found.values():
+                        for factor in factors:
+                            factor.clear(~finite)
+                elif reference is not None:
+                    self._verify(reference, found, squares)
+                weights = torch.where(finite & keep, self._factor(norms) / loss_scale, 0.0)
+                for parameter, factors in found.items():
+                    total = self._totals.get(parameter)
+                    for factor in factors:
+                        total = factor.weighted(weights, total, parameter.shape)
+                    self._totals[parameter] = total
+
+    def _take_micro_batch(self, losses, mask):
+        if not self._open:
+            raise RuntimeError("backward() must stand in a step of engine.sampler(): its batches are what is accounted")
+        keep = torch.ones(len(losses), dtype=torch.bool, device=losses.device)
+        if self.plan.sampling == "poisson":
+            if self._announced is None:
+                raise RuntimeError("backward() must be called once for each micro-batch of engine.sampler()")
+            keep, self._announced = self._announced.mask.to(losses.device), None
+        if keep.shape != losses.shape or (mask is not None and mask.shape != losses.shape):
+            shapes = [tuple(tensor.shape) for tensor in (keep, mask) if tensor is not None]
+            raise ValueError(f"losses must have the micro-batch's and mask's shape {shapes}, got {tuple(losses.shape)}")
+        return keep if mask is None else keep & mask.to(losses.device)
+
+    def _factor(self, norms):
+        """Clipping factors; a few units of rounding below 1 / norm, so that a product never exceeds C."""
+        clip = self.plan.clip * (1 - 8 * torch.finfo(norms.dtype).eps)
+        if self.plan.clipping == "auto":
+            return clip / (norms + _AUTO)
+        return clip / norms.clamp_min(self.plan.clip)
+
+    def _autograd(self, losses):
+        parameters = list(self.parameters.values())
+        return torch.autograd.grad(losses.sum(), parameters, retain_graph=True, allow_unused=True)
+
+    def _verify(self, reference, found, squares):
+        """Compare the sum of all per-example gradients with autograd's, on the first micro-batch that is finite.
+
+        This finds parameters that are used outside their module's forward, and rules that are wrong.  Gradients that
+        are rounding errors (of a key's bias, which attention ignores) are allowed to differ by them.
+        """
+        sizes = {parameter: square.sqrt().sum() for parameter, square in squares.items()}
+        rounding = torch.finfo(next(iter(sizes.values())).dtype).eps ** 0.5 * sum(sizes.values())
+        for (name, parameter), expected in zip(self.parameters.items(), reference):
+            if expected is None:
+                continue
+            if parameter in found:
+                ones = torch.ones_like(squares[parameter])
+                total = sum(factor.weighted(ones, None, parameter.shape) for factor in found[parameter])
+                agrees = torch.linalg.vector_norm(total - expected) <= 0.05 * sizes[parameter] + rounding
+            else:
+                agrees = not expected.any()
+            if not agrees:
+                raise RuntimeError(
+                    f"per-example gradients of {name} do not add up to its gradient: it is used outside the forward of "
+                    "its module, its rule is wrong, or its module's input requires grad though nothing trainable comes "
+                    "before it"
+                )
+        self._verified = True
+
+    def step(self) -> None:
+        """End the logical step: charge it, add noise, divide by the expected batch, and let the optimizer move.
+
+        A step without any example is a step like any other.
+
+        Raises
+        ------
+        RuntimeError
+            No logical step is open, or all of the plan's steps are spent.
+        """
+        if self.ledger.steps >= self.plan.steps:
+            raise RuntimeError(
+                f"all {self.plan.steps} steps of the plan are released: one more would exceed its epsilon"
+            )
+        if not self._open:
+            raise RuntimeError("step() must end a step of engine.sampler()")
+        self.ledger.charge(self.plan.sigma, self.plan.q)
+        with torch.no_grad():
+            totals = [self._totals.pop(p, None) for p in self.parameters.values()]
+            totals = [torch.zeros_like(wide(p)) if t is None else t for t, p in zip(totals, self.parameters.values())]
+            self._reduce(totals)
+            add_noise_(totals, self.plan.sigma * self.plan.clip, self._key)
+            self._key.advance()
+            self._open = self.plan.sampling == "unamplified"
+            self._announced = None
+            for group in self.optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            for parameter, total in zip(self.parameters.values(), totals):
+                parameter.grad = total.div_(self.plan.expected_batch).to(parameter.dtype)
+        del totals
+        self.optimizer.step()
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def epsilon(self) -> Bounds:
+        """Certified bounds of what the steps released so far cost, at the plan's delta."""
+        return self.ledger.epsilon(self.plan.delta, self.plan.adjacency)
+
+    def certificate(self) -> dict:
+        """`DPPlan.certificate` for the steps released so far, and where the noise came from."""
+        noise = "insecure: from a known seed, no privacy" if self.insecure else "secret key of the operating system"
+        return {**self.plan.certificate(self.ledger.steps), "noise": noise}
+
+    def state_dict(self) -> dict:
+        """Plan, ledger and secret key between two steps; a step in flight is left out and begins again.
+
+        Keep it as secret as the data (see `edgeworth_acct.torch_adapter.noise`), and continue it once: two
+        continuations that differ, in learning rate or data, share noise.
+        """
+        return {
+            "plan": self.plan.to_json(),
+            "ledger": [list(entry) for entry in self.ledger.entries],
+            "key": self._key.secret.hex(),
+            "insecure": self.insecure,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            It belongs to another plan, or is none of ours.
+        """
+        try:
+            plan, ledger, key = DPPlan.from_json(state["plan"]), Ledger(state["ledger"]), bytes.fromhex(state["key"])
+            insecure = bool(state["insecure"])
+        except (KeyError, TypeError) as error:
+            raise ValueError("state must be a DPEngine's state_dict") from error
+        if plan != self.plan:
+            raise ValueError(f"state must belong to this plan, it belongs to\n{plan}\nand this is\n{self.plan}")
+        self.ledger, self._key, self.insecure = ledger, Key(key), insecure
+        self._open = self.plan.sampling == "unamplified"
+        self._totals, self._announced = {}, None
+
+    def detach(self) -> None:
+        """Take the hooks off the model; the engine is of no use afterwards."""
+        self._capture.remove()
+
+    def _shared(self, key):
+        """Rank 0's key and parameters on all ranks."""
+        if not _many():
+            return key
+        device = next(iter(self.parameters.values())).device
+        secret = torch.tensor(list(key.secret), dtype=torch.uint8, device=device)
+        source = distributed.get_global_rank(self._group or distributed.group.WORLD, 0)
+        for tensor in (secret, *(parameter.detach() for parameter in self.model.parameters())):
+            distributed.broadcast(tensor, source, group=self._group)
+        return Key(bytes(secret.tolist()))
+
+    def _reduce(self, totals):
+        """Sum over ranks, in one message."""
+        if _many():
+            flat = torch.cat([total.flatten() for total in totals])
+            distributed.all_reduce(flat, group=self._group)
+            for total, part in zip(totals, flat.split([total.numel() for total in totals])):
+                total.copy_(part.view_as(total))
+
+
+def _many():
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _check_optimizer(optimizer, model, parameters):
+    trained = {id(parameter) for parameter in parameters.values()}
+    if not trained:
+        raise ValueError("model must have a parameter that requires gradients")
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    strangers = [tuple(p.shape) for p in held if p.requires_grad and id(p) not in trained]
+    if strangers:
+        raise ValueError(f"optimizer must hold parameters of the model only, got others of shapes {strangers}")
+    missing = [name for name, parameter in parameters.items() if id(parameter) not in {id(p) for p in held}]
+    if missing:
+        raise ValueError(f"optimizer must hold all trainable parameters of the model, it lacks {', '.join(missing)}")
