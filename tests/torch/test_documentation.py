@@ -4,8 +4,10 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,17 @@ def test_examples_in_docstrings(name):
     module = importlib.import_module(f"edgeworth_acct.torch_adapter.{name}".rstrip("."))
     assert inspect.getdoc(module)
     assert doctest.testmod(module).failed == 0
+
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+PROGRAMS = [code for code in BLOCKS if ">>>" not in code]
+
+
+@pytest.mark.parametrize("code", PROGRAMS, ids=lambda code: code.splitlines()[1])
+def test_programs_in_the_readme_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
 
 
 def test_public_names():
