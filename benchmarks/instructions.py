@@ -17,7 +17,7 @@ from suites.settings import FINE_TUNING, TARGET
 
 _HERE = Path(__file__).resolve().parent
 # As in setup.py.
-_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno")
+_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
 _FEW, _MORE = 2, 6
 
 _EPILOG = """\

@@ -6,6 +6,7 @@
  * carries it over exactly.
  */
 #include "rooms.h"
+#include "kernels.h"
 
 #include <math.h>
 
@@ -13,22 +14,52 @@ typedef struct {
     double d0, d1, d2, curve, round, round1; /* value, -first and second derivative, sum |c z^2|, rounding of d0, d1 */
 } sums;
 
+/* The sums over the nodes j with Re z = z[from]: [from, to). */
+EW_BODY void add_nodes(sums *s, const ew_contour *ct, double shift, int from, int to, int far)
+{
+    const double zr = ct->zr[from], e = exp(-zr * shift), unit = EW_U * (4.0 * fabs(zr * shift) + 8.0 + ct->count), spin = 6.0 * EW_U * fabs(shift), step = fabs(zr);
+    const double *cr = ct->cr, *ci = ct->ci, *zi = ct->zi, *err = ct->err;
+    double d0 = 0.0, d1 = 0.0, d2 = 0.0, curve = 0.0, round = 0.0, round1 = 0.0;
+#pragma omp simd reduction(+ : d0, d1, d2, curve, round, round1)
+    for (int j = from; j < to; j++) {
+        const double t = zi[j];
+        double sine, cosine;
+        if (far) {
+            sine = sin(t * shift);
+            cosine = cos(t * shift);
+        } else {
+            ew_k_sincos(&sine, &cosine, t * shift);
+        }
+        const double r = e * (cr[j] * cosine + ci[j] * sine), i = e * (ci[j] * cosine - cr[j] * sine), r1 = r * zr - i * t, i1 = r * t + i * zr;
+        const double size = fabs(r) + fabs(i), rounded = e * err[j] + size * (unit + spin * t);
+        d0 += r;
+        d1 += r1;
+        d2 += r1 * zr - i1 * t;
+        curve += size * (zr * zr + t * t);
+        round += rounded;
+        round1 += rounded * (step + t);
+    }
+    s->d0 += d0;
+    s->d1 += d1;
+    s->d2 += d2;
+    s->curve += curve;
+    s->round += round;
+    s->round1 += round1;
+}
+
+EW_CLONES
 static void gather(sums *s, const ew_contour *ct, double shift)
 {
     const double e0 = ct->moving != 0.0 ? ct->moving * exp(shift) : 0.0, rise = ct->moving != 0.0 ? ct->moving * expm1(shift) : 0.0;
     *s = (sums){ct->fixed - rise, e0, -e0, fabs(e0), 0.0, 0.0};
     s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(rise));
-    for (int j = 0; j < ct->count; j++) {
-        const double zr = ct->zr[j], zi = ct->zi[j], e = exp(-zr * shift), x = zi * shift;
-        const double co = e * cos(x), si = -e * sin(x), r = ct->cr[j] * co - ct->ci[j] * si, i = ct->cr[j] * si + ct->ci[j] * co;
-        const double r1 = r * zr - i * zi, i1 = r * zi + i * zr, size = fabs(r) + fabs(i), z2 = zr * zr + zi * zi;
-        s->d0 += r;
-        s->d1 += r1;
-        s->d2 += r1 * zr - i1 * zi;
-        s->curve += size * z2;
-        const double round = e * ct->err[j] + size * EW_U * (6.0 * fabs(x) + 4.0 * fabs(zr * shift) + 8.0 + ct->count);
-        s->round += round;
-        s->round1 += round * (fabs(zr) + fabs(zi));
+    for (int from = 0, to; from < ct->count; from = to) { /* line by line */
+        for (to = from; to < ct->count && ct->zr[to] == ct->zr[from]; to++)
+            ;
+        if (ct->zi[to - 1] * fabs(shift) > 0x1p19) /* t >= 0 grows along a line */
+            add_nodes(s, ct, shift, from, to, 1);
+        else
+            add_nodes(s, ct, shift, from, to, 0);
     }
 }
 

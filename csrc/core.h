@@ -23,6 +23,13 @@
 #define EW_CLONES
 #endif
 
+/* A body that its clones must contain, or it would be compiled for the smallest machine only. */
+#if defined(__GNUC__)
+#define EW_BODY static inline __attribute__((always_inline))
+#else
+#define EW_BODY static inline
+#endif
+
 enum { EW_KIND_REMOVE, EW_KIND_ADD, EW_KIND_REPLACE };
 
 /* One direction of one mechanism, n times.  Loss and first-law density with respect to the base law u ~ N(0,1):
@@ -81,7 +88,7 @@ typedef struct {
 typedef struct {
     double coarse[EW_ARRAYS][EW_KMAX];
     double fine[EW_ARRAYS][EW_KMAX];
-    double rot[EW_KMAX / 4][10][4]; /* recurrences along the contour: four quadrature nodes side by side */
+    double turn[8][EW_KMAX];        /* recurrences along the contour */
     double sums[4][EW_JMAX];
     double node[5][2 * EW_JMAX];    /* contour nodes */
 } ew_scratch;
@@ -94,7 +101,8 @@ double ew_lse(double a, double b);  /* log(e^a + e^b) */
 
 /* taper.c */
 double ew_taper_log(const ew_taper *t, double u, int above);                                 /* log chi, log(1 - chi) */
-double ew_taper_strip_log(const ew_taper *t, double from, double to, double y, int above);   /* >= log |.| on a cell, |Im u| = y */
+void ew_taper_add(double *log_w, const ew_taper *t, const double *u, double sign, int above, int count);
+void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, double y, int above, int count); /* >= log |.| on cells, |Im u| = y */
 
 /* model.c */
 void ew_model_init(ew_model *m, int kind, double sigma, double q, double n);

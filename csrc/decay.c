@@ -12,47 +12,60 @@
  *          |v_{theta+alpha}| and |v_{theta-alpha}|: the bound of survey.c at Im u = (theta + alpha) s, t = 0 covers it.
  */
 #include "rooms.h"
+#include "kernels.h"
 
 #include <math.h>
 
+EW_CLONES
 double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, *p = nd->p[EW_SMALL];
-    const int two = m->kind == EW_KIND_REPLACE;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL], *dp = nd->dp, *dm = nd->dm;
     double d = 0.0, v = 0.0, sum = 0.0;
-    for (int i = 0; i < nd->count; i++) {
-        const double a = nd->dp[i], b = two ? nd->dm[i] : 0.0;
+#pragma omp simd reduction(+ : d, v, sum)
+    for (int i = 0; i < nd->count; i++) { /* dm = 0 unless replace */
+        const double a = dp[i], b = dm[i];
         sum += p[i];
         d += p[i] * (a + b);
-        v += p[i] * (alpha * a * (1.0 - a) - at->c * b * (1.0 - b));
+        v += p[i] * (alpha * a * (1.0 - a) + beta * b * (1.0 - b));
     }
     const double curve = m->s * m->s - v / sum;
     const double theta = T * d / sum / fmax(curve, 0.25 * m->s * m->s);
     return fmin(theta, law->far.width > 0.0 ? fmin(1.5, 0.5 * law->far.width / m->s) : 1.5);
 }
 
+/* log|v_theta/v| and arg v_theta at D = d; 0 <= theta <= 1.5, so that the real part is positive */
+static inline double turned(double *arg, double d, double co, double si, double ver)
+{
+    *arg = ew_k_atan2(d * si, 1.0 - d + d * co);
+    return 0.5 * ew_k_log1p(-2.0 * d * (1.0 - d) * ver);
+}
+
+EW_CLONES
 double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, *p = nd->p[EW_SMALL];
-    const int two = m->kind == EW_KIND_REPLACE;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL], *dp = nd->dp, *dm = nd->dm;
     const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
     const double g = 0.5 * theta * theta * m->s * m->s;
     double sum = 0.0, size = 0.0;
-    for (int i = 0; i < nd->count; i++) {
-        const double d = nd->dp[i], a = atan2(d * si, 1.0 - d + d * co);
-        const double l = 0.5 * alpha * log1p(-2.0 * d * (1.0 - d) * ver);
-        double psi = g + l - T * a, abs_psi = g + fabs(l) + T * a;
-        if (two) {
-            const double e = nd->dm[i], b = atan2(e * si, 1.0 - e + e * co);
-            const double k = -0.5 * at->c * log1p(-2.0 * e * (1.0 - e) * ver);
-            psi += k - T * b;
-            abs_psi += fabs(k) + T * b;
+    if (m->kind == EW_KIND_REPLACE) {
+#pragma omp simd reduction(+ : sum, size)
+        for (int i = 0; i < nd->count; i++) {
+            double a, b;
+            const double l = alpha * turned(&a, dp[i], co, si, ver), k = beta * turned(&b, dm[i], co, si, ver);
+            const double psi = g + l + k - T * (a + b), e = ew_k_expm1(psi);
+            sum += p[i] * e;
+            size += p[i] * (g + fabs(l) + fabs(k) + T * (a + b)) * (1.0 + (e > 0.0 ? e : 0.0));
         }
-        const double x = p[i] * expm1(psi);
-        sum += x;
-        size += p[i] * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
+    } else {
+#pragma omp simd reduction(+ : sum, size)
+        for (int i = 0; i < nd->count; i++) {
+            double a;
+            const double l = alpha * turned(&a, dp[i], co, si, ver), psi = g + l - T * a, e = ew_k_expm1(psi);
+            sum += p[i] * e;
+            size += p[i] * (g + fabs(l) + T * a) * (1.0 + (e > 0.0 ? e : 0.0));
+        }
     }
     *slack = 1e-11 * size / at->m; /* rounding of p, psi and the sum, relative 1e-13 or better each */
     return sum / at->m;

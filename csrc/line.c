@@ -94,25 +94,26 @@ static double real_quad(const line *ln, int cls, double c, double hu, double siz
     return err / size;
 }
 
-/* What the sums lose beyond the ends of the nodes. */
+/* What the sums lose beyond the ends of the nodes, cell by cell. */
+static double surveyed_ends(const line *ln, const ew_nodes *nd, int cls, double c, double z)
+{
+    const double from = nd->u[0], to = nd->u[nd->count - 1], lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, from, to, nd->hu));
+    if (cls != EW_SMALL || ln->law->edge)
+        return lost;
+    return lost + (exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) + exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu))) * (1.0 + z);
+}
+
+/* The same, in closed form where the integrand is log-concave beyond or past every peak. */
 static double ends(const line *ln, const ew_nodes *nd, int cls, double c, double t)
 {
     const ew_model *m = ln->m;
     const int e = nd->count - 1;
     const double z = hypot(c, t), left = 1.0 + z * fmin(1.0, m->q * 1.0001);
-    if (ln->law->far.width > 0.0) {
-        const double lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
-        if (cls != EW_SMALL || ln->law->edge)
-            return lost;
-        const double both = exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu)) + exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, nd->u[0], nd->u[e], nd->hu));
-        return lost + both * (1.0 + z);
-    }
-    /* log-concave beyond, or past every peak: geometric */
     const double s = m->s, a = m->kind == EW_KIND_ADD ? 1.0 : 1.0 + c, b = m->kind == EW_KIND_REPLACE ? 1.0 : 0.0;
     const double up = nd->u[e] - a * (a < 4.0 * s * s ? nd->dp[e] : 1.0) / s - b * c * nd->dm[e] / s;
     const double down = -nd->u[0] - (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : b / s);
-    if (!(up > 0.5 && down > 0.5))
-        return INFINITY;
+    if (ln->law->far.width > 0.0 || !(up > 0.5 && down > 0.5))
+        return surveyed_ends(ln, nd, cls, c, z);
     const double le = nd->loss[e], l0 = nd->loss[0];
     const double fe = exp(nd->lw[e] + fmax(c * le, fmax(0.0, -le))) / expm1(nd->hu * up), f0 = exp(nd->lw[0] + fmax(c * l0, fmax(0.0, -l0))) / expm1(nd->hu * down);
     return 2.0 * (fe * (1.0 + z) + f0 * (b > 0.0 ? 1.0 + z : left)) * (1.0 + 1e-6);
@@ -153,43 +154,48 @@ static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, 
     return n * (ew_log_m(at) + log1p(fmax(-1.0 + 1e-300, x)));
 }
 
-/* The distance T after which log far - log(pi T) <= wanted; 0 if it costs more than the limit. */
+/* The distance T after which log far - log(pi T) <= wanted, not much more than needed; 0 if it costs more than the limit. */
 static double reach(const line *ln, double spread, double wanted, double most)
 {
-    double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, last = 0.0, v_last = 0.0;
     const double f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
+    double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, lo = 0.0, v_lo = 0.0, hi = 0.0, v_hi = 0.0; /* v_lo > 0 >= v_hi */
     for (int i = 0; i < 60; i++) {
         if (!(T < most))
-            return 0.0;
-        const double v = far_log(ln, ln->ref, ln->at, T, 0) - log(EW_PI * T) - wanted;
-        if (v <= 0.0 && (v > -4.0 || last > 0.0 || ln->cls == EW_MID || i > 6))
-            return T;
-        const double gone = f0 - log(EW_PI * T) - wanted; /* what must decay in all */
+            return hi;
+        const double v = far_log(ln, ln->ref, ln->at, T, 0) - log(EW_PI * T) - wanted, gone = f0 - log(EW_PI * T) - wanted; /* what must decay in all */
         if (v <= 0.0) {
-            T *= fmax(0.6, sqrt(gone / (gone - v)) * 1.01);
-            continue;
+            hi = T;
+            v_hi = v;
+            if (v > -1.5 || (lo > 0.0 && hi < 1.03 * lo) || ln->cls == EW_MID || i > 8)
+                return T;
+        } else {
+            lo = T;
+            v_lo = v;
         }
-        double f = gone > v && gone > 0.0 ? sqrt(gone / (gone - v)) * 1.02 : 2.0;
-        if (last > 0.0 && v < v_last) /* secant in log T */
-            f = fmax(1.02, exp(log(T / last) * (v + 0.3) / (v_last - v)));
-        last = T;
-        v_last = v;
-        T *= fmin(fmax(f, 1.02), 2.5);
+        if (lo > 0.0 && hi > 0.0)
+            T = lo * exp(log(hi / lo) * fmin(0.95, (v_lo + 0.5) / (v_lo - v_hi)));
+        else if (v > 0.0 || gone > 0.0)
+            T *= fmin(2.5, fmax(0.6, gone > fmax(v, 0.0) ? sqrt((gone + 0.5) / (gone - v)) : 2.0));
+        else
+            return T;
     }
-    return 0.0;
+    return hi;
 }
 
-enum { SEGMENTS = 4 };
-static const double part[SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
+static const double part[EW_SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
 
-/* Step in u; the accuracy wanted of M fades with the integrand. */
-static double step(double *a, const line *ln, int cls, double T, double log_want, double decay)
+/* Step in u.  The accuracy wanted of M fades as the integrand does, and n-th powers need some of it everywhere. */
+static double step(double *a, const line *ln, int cls, double T, double log_want, double fade)
 {
-    const double any = fmin(log_want + 0.9 * decay, -5.0 - log(ln->m->n)); /* n-th powers need at least this */
+    const double n = ln->m->n, any = -5.0 - log(n), f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
     double hu = INFINITY;
-    for (int i = 0; i < SEGMENTS; i++) {
-        const double f = i ? part[i - 1] : 0.0, target = fmax(log_want, fmin(any, log_want + 0.8 * decay * f * f));
-        double best = 0.0, y = widest(ln);
+    for (int i = 0; i < EW_SEGMENTS; i++) {
+        double gone = 0.0; /* how far the integrand has faded where the stretch begins */
+        if (i > 1 && cls == EW_SMALL && ln->cls == EW_SMALL)
+            gone = fmin(fade, fmax(0.0, f0 - far_log(ln, ln->ref, ln->at, part[i - 1] * T, 0)));
+        /* n e |M|^{n-1}, and e below |M| */
+        const double target = fmax(log_want, fmin(any - gone / n, log_want + gone * (n - 1.0) / n));
+        double best = 0.0, y = i ? fmin(widest(ln), 1.4 * a[i - 1]) : widest(ln); /* the best strip narrows as t grows */
         for (int j = 0; j < 24; j++, y *= 0.75) {
             const double strip = strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
             const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
@@ -224,10 +230,9 @@ static double chernoff(const line *ln, ew_nodes *nd, const ew_moments *at, doubl
         log_g = ew_log_power(&there, n, ln->cls);
     } else if (c2 < ln->c) { /* anew: M may be far smaller there than at c */
         log_g = n * log1p(ew_mgf_less_1(nd, c2));
-    } else if (isfinite(ends(ln, nd, EW_SMALL, c2, 0.0))) {
-        log_g = n * log1p(at->m0 + ew_excess(nd, at, c2 - ln->c));
     } else {
-        return INFINITY;
+        const double more = at->m0 + ew_excess(nd, at, c2 - ln->c);
+        log_g = n * ends(ln, nd, EW_SMALL, c2, 0.0) < 0.1 * (1.0 + more) ? n * log1p(more) : INFINITY;
     }
     return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
 }
@@ -274,14 +279,6 @@ double ew_line_eps(const ew_law *law, double eps)
     return law->edge ? eps + law->m->n * law->m->log1mq : eps;
 }
 
-/* n log(1 + w) of a complex w as log-modulus and angle. */
-static void power(double out[2], double n, double re, double im)
-{
-    const double q = 2.0 * re + (re * re + im * im);
-    out[0] = 0.5 * n * (q < -0.5 ? log(fmax(1e-300, (1.0 + re) * (1.0 + re) + im * im)) : log1p(q));
-    out[1] = n * atan2(im, 1.0 + re);
-}
-
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws)
 {
     *ct = (ew_contour){.count = 0, .eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
@@ -298,14 +295,14 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
     if (!(T0 > 0.0))
         return 0;
-    double T = 1.03 * T0, a[SEGMENTS], b[SEGMENTS];
+    double T = 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
     const double Tm = 1.08 * T + 14.0 / x;
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
     const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
-    const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, decay = fmin(0.0, log_tol - f0);
-    double hu = step(a, &ln, EW_SMALL, Tm, want_s, decay);
+    const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, fade = fmax(0.0, f0 - log_tol);
+    double hu = step(a, &ln, EW_SMALL, Tm, want_s, fade);
     if (cls == EW_MID)
-        hu = fmin(hu, step(b, &ln, EW_MID, Tm, want_b, decay));
+        hu = fmin(hu, step(b, &ln, EW_MID, Tm, want_b, fade));
     if (!(hu > 0.0))
         return 0;
     /* range of the nodes */
@@ -349,8 +346,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_moments_at(&at, &fine, c);
     const double m_c = at.m;
     ln.log_m = log(m_c);
-    double quad_s[SEGMENTS], quad_b[SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
-    for (int i = 0; i < SEGMENTS; i++) {
+    double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
+    for (int i = 0; i < EW_SEGMENTS; i++) {
         quad_s[i] = quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
         if (cls == EW_MID)
             quad_b[i] = quad(&ln, EW_MID, c, part[i] * Tm, b[i], fine.hu) + lost_b;
@@ -359,10 +356,16 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double x2 = sp->spread * sp->spread;
     chernoffs far;
     shifts(&far, &ln, &fine, &at, x, x2, eps, scale);
+    double short_of = 0.0; /* an x that does not do */
     for (int i = 0; i < 200; i++) {
         low = alias(&rate, &far, c, x);
-        if (low <= log_tol)
+        if (low <= log_tol && (low > log_tol - 1.0 || !(short_of > 0.0) || x < 1.02 * short_of || i > 100))
             break;
+        if (low <= log_tol) {
+            x = 0.5 * (short_of + x);
+            continue;
+        }
+        short_of = x;
         x *= i < 6 ? 1.04 : i < 20 ? 1.1 : 1.4;
         if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
             return 0;
@@ -417,56 +420,23 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         bad0 += 100.0 * (fine.out + c * fabs(fine.out_gap));
         bad1 += 100.0 * fabs(fine.out_gap);
     }
-    const double count = 0.25 * fine.count + 2.0 * EW_BLOCK + 20.0;
+    const double count = 0.25 * fine.count + 5.0 * EW_BLOCK + 20.0;
     const double r0 = EW_U * (w0 + count * m_c), r1 = EW_U * (w1 + count * w1 / 24.0), r2 = EW_U * (w2 + count * at.m2);
     const double e0 = EW_U * (bad0 + fine.count * (law->edge ? at.m : fabs(at.m0))), em = EW_U * (bad1 + fine.count * fabs(at.m1));
-    const double tt = J * h, by1 = fmin(0.3 * tt * r1, 2.0 * r0), by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
-    const int second = by2 < by1;
+    const double tt = J * h, by1 = 2.0 * r0, by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
+    const int second = by2 < by1 && !(n * by1 <= 0.2 * ct->tol * m_c);
     ew_rotate(&fine, h, J, second, ws);
 
-    const double *re = ws->sums[0], *im = ws->sums[1], *bre = ws->sums[2], *bim = ws->sums[3];
-    const double top = n * ew_log_m(&at) - c * eps - scale; /* M_small^n e^{-c eps}/e^{scale} */
-    const double fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U;
-    for (int j = 0, seg = 0; j <= J; j++) {
-        while (seg < SEGMENTS - 1 && j * h > part[seg] * Tm)
-            seg++;
-        const double t = j * h, sa = re[j] / m_c, sb = (im[j] + (second ? t * at.m1 : 0.0)) / m_c;
-        double one[2], size, gr, gi, rel, abs_err = 0.0;
-        power(one, n, sa, sb);
-        const double mod = fmax(hypot(1.0 + sa, sb), 1e-150);
-        const double round = (second ? fmin(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em : fmin(t * r1, 2.0 * r0)) / m_c;
-        const double eM = round + (j ? (quad_s[0] + quad_s[seg]) / m_c : 0.0) + 4.0 * EW_U * (fabs(sa) + fabs(sb));
-        size = top + one[0];
-        double turn = one[1] - t * eps;
-        rel = expm1(fmin(700.0, n * log1p(eM / mod))) + EW_U * (8.0 * (fabs(one[0]) + fabs(one[1]) + n * fmin(fabs(sb), 1.0)) + 4.0 * t * fabs(eps) + 60.0) + fixed_err;
-        if (cls == EW_SMALL) {
-            gr = exp(size) * cos(turn);
-            gi = exp(size) * sin(turn);
-            abs_err = exp(size) * rel;
-        } else { /* (A + B)^n - A^n = A^n (e^{n log(1 + B/A)} - 1) */
-            const double br = at.b0 + bre[j], bi = bim[j] + (second ? t * at.b1 : 0.0), d2 = mod * mod * m_c;
-            const double qr = (br * (1.0 + sa) + bi * sb) / d2, qi = (bi * (1.0 + sa) - br * sb) / d2;
-            double two[2];
-            power(two, n, qr, qi);
-            const double e = exp(fmin(two[0], 700.0)), em1 = expm1(fmin(two[0], 700.0)), s2 = sin(0.5 * two[1]);
-            const double er = em1 - 2.0 * e * s2 * s2, ei = e * sin(two[1]);
-            gr = exp(size) * (er * cos(turn) - ei * sin(turn));
-            gi = exp(size) * (er * sin(turn) + ei * cos(turn));
-            const double B = hypot(br, bi), total = hypot(mod, 0.0) * m_c + B;
-            const double eB = EW_U * (b0 + count * at.b0) + (second ? count * EW_U * (t * fabs(at.b1) + at.b0) : 0.0) + quad_b[seg] + quad_b[0];
-            const double eA = eM * m_c, grow = exp(fmin(700.0, 1.01 * n * (eA + eB) / fmax(total, 1e-300)));
-            const double sum = n * log(total) - c * eps - scale; /* (|A| + |B|)^n */
-            abs_err = exp(sum) * grow * (n * eB / total + n * n * eA * B / (total * total));
-            abs_err += hypot(gr, gi) * (fixed_err + EW_U * (8.0 * fabs(one[0]) + 8.0 * fabs(one[1]) + 4.0 * t * fabs(eps) + 60.0)) + exp(size) * EW_U * 16.0 * e * hypot(two[0], two[1]);
-        }
-        const double g = j ? h / EW_PI : h / (2.0 * EW_PI), kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki;
-        const int i = ct->count++;
-        ct->cr[i] = g * (gr * kr + gi * ki) / k2;
-        ct->ci[i] = g * (gi * kr - gr * ki) / k2;
-        ct->zr[i] = c;
-        ct->zi[i] = t;
-        ct->err[i] = 1.01 * g * abs_err / sqrt(k2);
+    ew_line_terms terms = {.cls = cls, .bracketed = second, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .r0 = r0, .r1 = r1, .r2 = r2, .em = em,
+                           .top = n * ew_log_m(&at) - c * eps - scale, .less = -c * eps - scale, .b_round = EW_U * (b0 + count * at.b0), .b_more = EW_U * count,
+                           .fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
+                           .quad_0 = quad_s[0], .quad_b0 = quad_b[0]};
+    for (int i = 0; i < EW_SEGMENTS; i++) {
+        terms.until[i] = part[i] * Tm;
+        terms.quad_s[i] = quad_s[i];
+        terms.quad_b[i] = quad_b[i];
     }
+    ew_add_terms(ct, &terms, ws);
     ct->low += exp(low) + exp(tail);
     ct->high += exp(tail);
     ct->rate = fmax(ct->rate, rate);

@@ -9,7 +9,7 @@
  * leaves out steps of masses P' (first law) and Q' (second law), the left sides lose P' + z (P' - Q') and P' - Q'.
  */
 #include "core.h"
-#include "special.h"
+#include "kernels.h"
 
 #include <math.h>
 
@@ -30,40 +30,59 @@ void ew_nodes_bind(ew_nodes *nd, double (*a)[EW_KMAX])
                      .lp = a[6], .lm = a[7], .dp = a[8], .dm = a[9], .cls = {a[10], a[11]}, .p = {a[12], a[13]}, .wc = {a[14], a[15]}};
 }
 
-/* log(1 - q + q e^y), relative accuracy */
-static double log_ratio(const ew_model *m, double y, double ey)
+/* Loss and weight of every node: y is there already.  remove, add: sign = +1, -1. */
+EW_CLONES
+static void fill_one_sided(const ew_nodes *nd, const ew_model *m, double sign, double log_w)
 {
-    const double x = m->q * (fabs(y) < 0.5 ? expm1(y) : ey - 1.0);
-    return x > -0.5 ? log1p(x) : log((1.0 - m->q) + m->q * ey);
+    const double odds = m->odds, q = m->q, s = m->s, shift = m->shift, base = log_w - 0.5 * EW_LOG_2PI, log1mq = m->log1mq;
+#pragma omp simd
+    for (int i = 0; i < nd->count; i++) {
+        const double y = nd->y[i], u = s * y + shift, ey = ew_k_exp(y), up = odds * ey, em1 = ew_k_expm1(y), x = q * em1;
+        /* log(1 - q + q e^y) with relative accuracy */
+        const double v = x > -0.5 ? 1.0 + x : (1.0 - q) + q * ey, lost = (x > 0.4 ? 1.0 - (v - x) : x - (v - 1.0)) / v;
+        const double l = ew_k_log_of(v, x, x > -0.5 ? lost : 0.0), lw = (base - 0.5 * u * u) + (sign > 0.0 ? l : 0.0);
+        /* e^{-loss} - 1 + loss */
+        const double near = l < -1.0 ? -1.0 : l > 1.0 ? 1.0 : l, back = sign > 0.0 ? 1.0 / v : v;
+        nd->u[i] = u;
+        nd->dp[i] = up / (1.0 + up);
+        nd->lp[i] = l - log1mq;
+        nd->lm[i] = nd->dm[i] = 0.0;
+        nd->loss[i] = sign * l;
+        nd->lw[i] = lw;
+        nd->w[i] = ew_k_exp(lw);
+        nd->e2m[i] = near == l ? ew_k_tail(-sign * l) : (back - 1.0) + sign * l;
+    }
+    if (sign < 0.0) { /* relative accuracy: place_far and edge (split.c) measure losses from the largest one */
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++)
+            nd->lp[i] = ew_k_log1p(odds * ew_k_exp(nd->y[i]));
+    }
 }
 
-static void put(ew_nodes *nd, const ew_model *m, int i, double y, double log_w)
+EW_CLONES
+static void fill_replace(const ew_nodes *nd, const ew_model *m, double log_w)
 {
-    const double ey = exp(y), up = m->odds * ey, lp = log1p(up), u = m->s * y + m->shift;
-    double logg;
-    nd->y[i] = y;
-    nd->u[i] = u;
-    nd->lp[i] = lp;
-    nd->dp[i] = up / (1.0 + up);
-    if (m->kind == EW_KIND_REPLACE) {
-        const double um = m->odds / ey, far = y >= 0.0 ? um : up;
-        const double gap = 2.0 * m->odds * sinh(fabs(y));
-        nd->lm[i] = log1p(um);
+    const double odds = m->odds, s = m->s, base = log_w - 0.5 * EW_LOG_2PI + m->log1mq;
+#pragma omp simd
+    for (int i = 0; i < nd->count; i++) {
+        const double y = nd->y[i], u = s * y, ay = fabs(y), more = ew_k_expm1(ay), ea = 1.0 + more;
+        const double big = odds * ea, small = odds / ea, gap = odds * (more + more / ea); /* 2 odds sinh|y| */
+        const double up = y < 0.0 ? small : big, um = y < 0.0 ? big : small, al = ew_k_log1p(gap / (1.0 + small)), l = y < 0.0 ? -al : al;
+        const double lp = ew_k_log1p(up), lw = (base - 0.5 * u * u) + lp;
+        nd->u[i] = u;
+        nd->lp[i] = lp;
+        nd->lm[i] = ew_k_log1p(um);
+        nd->dp[i] = up / (1.0 + up);
         nd->dm[i] = um / (1.0 + um);
-        nd->loss[i] = copysign(log1p(gap / (1.0 + far)), y);
-        logg = m->log1mq + lp;
-    } else {
-        nd->lm[i] = nd->dm[i] = 0.0;
-        const double l = log_ratio(m, y, ey);
-        nd->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
-        logg = m->kind == EW_KIND_ADD ? 0.0 : l;
+        nd->loss[i] = l;
+        nd->lw[i] = lw;
+        nd->w[i] = ew_k_exp(lw);
+        nd->e2m[i] = ew_k_expm1mx(-l);
     }
-    nd->lw[i] = log_w - 0.5 * u * u + logg - 0.5 * EW_LOG_2PI;
-    nd->w[i] = exp(nd->lw[i]);
-    nd->e2m[i] = ew_expm1mx(-nd->loss[i]);
 }
 
 /* Class weights, and the masses of what is not small. */
+EW_CLONES
 static void sort(ew_nodes *nd, const ew_law *law)
 {
     nd->out = nd->out_gap = 0.0;
@@ -73,16 +92,26 @@ static void sort(ew_nodes *nd, const ew_law *law)
     if (!nd->tapered)
         return;
     const ew_taper left = {-law->left.at, law->left.width}; /* mirrored */
+    const double *u = nd->u, *lw = nd->lw;
+    double *small = nd->cls[EW_SMALL], *mid = nd->cls[EW_MID], out = 0.0, gap = 0.0;
+    for (int i = 0; i < nd->count; i++)
+        small[i] = 0.0;
+    ew_taper_add(small, &law->far, u, 1.0, 0, nd->count);
+    ew_taper_add(small, &left, u, -1.0, 0, nd->count);
+    for (int i = 0; i < nd->count; i++)
+        mid[i] = nd->split ? small[i] : -INFINITY;
+    ew_taper_add(mid, &law->split, u, 1.0, 1, nd->split ? nd->count : 0);
+    ew_taper_add(small, &law->split, u, 1.0, 0, nd->count);
+#pragma omp simd reduction(+ : out, gap)
     for (int i = 0; i < nd->count; i++) {
-        const double u = nd->u[i], far = ew_taper_log(&law->far, u, 0) + ew_taper_log(&left, -u, 0);
-        nd->cls[EW_SMALL][i] = far + ew_taper_log(&law->split, u, 0);
-        nd->cls[EW_MID][i] = far + ew_taper_log(&law->split, u, 1);
-        const double out = nd->w[i] * -expm1(nd->cls[EW_SMALL][i]);
-        for (int k = 0; k < EW_CLASSES; k++)
-            nd->wc[k][i] = exp(nd->lw[i] + nd->cls[k][i]);
-        nd->out += out;
-        nd->out_gap -= out * expm1(-nd->loss[i]);
+        const double lost = nd->w[i] * -ew_k_expm1(small[i]);
+        nd->wc[EW_SMALL][i] = ew_k_exp(lw[i] + small[i]);
+        nd->wc[EW_MID][i] = ew_k_exp(lw[i] + mid[i]);
+        out += lost;
+        gap -= lost * ew_k_expm1(-nd->loss[i]);
     }
+    nd->out = out;
+    nd->out_gap = gap;
 }
 
 int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, double to)
@@ -93,93 +122,113 @@ int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, doubl
     if (!(i1 - i0 < EW_KMAX - 8) || !(fmax(fabs(i0), fabs(i1)) * hy < 690.0))
         return 0;
     nd->count = (int)(i1 - i0) + 1;
-    const double log_w = log(nd->hu);
     for (int i = 0; i < nd->count; i++)
-        put(nd, m, i, (i0 + i) * hy, log_w);
+        nd->y[i] = (i0 + i) * hy;
+    if (m->kind == EW_KIND_REPLACE)
+        fill_replace(nd, m, log(nd->hu));
+    else
+        fill_one_sided(nd, m, m->kind == EW_KIND_ADD ? -1.0 : 1.0, log(nd->hu));
     sort(nd, law);
     for (int i = 0; law->edge && i < nd->count; i++)
         nd->loss[i] = -nd->lp[i];
     return 1;
 }
 
-static void edge_moments(ew_moments *out, ew_nodes *nd, double c)
+/* p = w class e^{c loss}; w alone may underflow where its tilted value does not. */
+EW_CLONES
+static void tilt(const ew_nodes *nd, int cls, double c)
 {
-    double sum[EW_CLASSES][3] = {{0.0}};
-    for (int k = 0; k < (nd->split ? EW_CLASSES : 1); k++)
-        for (int i = 0; i < nd->count; i++) {
-            const double l = nd->loss[i], p = exp(nd->lw[i] + nd->cls[k][i] + c * l);
-            nd->p[k][i] = p;
-            sum[k][0] += p;
-            sum[k][1] += p * l;
-            sum[k][2] += p * l * l;
-        }
-    *out = (ew_moments){c, sum[0][0], sum[0][0] - 1.0, sum[0][1], sum[0][2], sum[1][0], sum[1][1], sum[1][2]};
+    double *p = nd->p[cls];
+    const double *lw = nd->lw, *loss = nd->loss, *weight = nd->cls[cls];
+    if (nd->tapered) {
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++)
+            p[i] = ew_k_exp((lw[i] + weight[i]) + c * loss[i]);
+    } else {
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++)
+            p[i] = ew_k_exp(lw[i] + c * loss[i]);
+    }
+}
+
+/* M, M', M'' of a class as plain sums. */
+EW_CLONES
+static void plain_sums(double sum[3], const ew_nodes *nd, int cls)
+{
+    const double *p = nd->p[cls], *loss = nd->loss;
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0;
+#pragma omp simd reduction(+ : s0, s1, s2)
+    for (int i = 0; i < nd->count; i++) {
+        const double l = loss[i], t = p[i] * l;
+        s0 += p[i];
+        s1 += t;
+        s2 += t * l;
+    }
+    sum[0] = s0;
+    sum[1] = s1;
+    sum[2] = s2;
+}
+
+/* M - 1, M', M'' of the small steps in positive terms, from the tilted weights p. */
+EW_CLONES
+static void bracketed_sums(double sum[3], const ew_nodes *nd, const double *p, double c)
+{
+    const double *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *loss = nd->loss, *e2m = nd->e2m;
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0;
+#pragma omp simd reduction(+ : s0, s1, s2)
+    for (int i = 0; i < nd->count; i++) {
+        const double l = loss[i], x = c * l, e = ew_k_expm1mx(x), back = w[i] * e2m[i];
+        s0 += (x < 30.0 ? w[i] * e : p[i] - w[i] * (1.0 + x)) + c * back;
+        s1 += l * (x < 30.0 ? w[i] * (e + x) : p[i] - w[i]) + back;
+        s2 += p[i] * l * l;
+    }
+    sum[0] = s0;
+    sum[1] = s1;
+    sum[2] = s2;
 }
 
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
 {
-    double m0 = 0.0, m1 = 0.0, m2 = 0.0, b0 = 0.0, b1 = 0.0, b2 = 0.0, *ps = nd->p[EW_SMALL], *pb = nd->p[EW_MID];
-    const double *ws = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
+    double small[3], mid[3] = {0.0};
+    tilt(nd, EW_SMALL, c);
+    if (nd->split) {
+        tilt(nd, EW_MID, c);
+        plain_sums(mid, nd, EW_MID);
+    }
     if (nd->edge) { /* no cancellation to avoid: every term of M is positive and at most 1 */
-        edge_moments(out, nd, c);
+        plain_sums(small, nd, EW_SMALL);
+        *out = (ew_moments){c, small[0], small[0] - 1.0, small[1], small[2], mid[0], mid[1], mid[2]};
         return;
     }
-    for (int i = 0; i < nd->count; i++) {
-        const double l = nd->loss[i], x = c * l, w = ws[i];
-        double e2, p, b = 0.0;
-        if (x < 30.0) {
-            const double e = ew_expm1mx(x);
-            e2 = w * e;
-            p = w * (1.0 + (e + x));
-            m1 += l * (w * (e + x));
-            if (nd->split)
-                b = nd->wc[EW_MID][i] * (1.0 + (e + x));
-        } else { /* w may underflow where its tilted value does not */
-            p = exp(nd->lw[i] + x + (nd->tapered ? nd->cls[EW_SMALL][i] : 0.0));
-            e2 = p - w * (1.0 + x);
-            m1 += l * (p - w);
-            if (nd->split)
-                b = exp(nd->lw[i] + x + nd->cls[EW_MID][i]);
-        }
-        ps[i] = p;
-        m0 += e2 + c * (w * nd->e2m[i]);
-        m1 += w * nd->e2m[i];
-        m2 += p * l * l;
-        if (nd->split) {
-            pb[i] = b;
-            b0 += b;
-            b1 += b * l;
-            b2 += b * l * l;
-        }
-    }
-    *out = (ew_moments){c, 1.0 + m0, m0, m1, m2, b0, b1, b2};
-    if (nd->tapered) {
-        out->m0 -= nd->out + c * nd->out_gap;
-        out->m1 -= nd->out_gap;
-        out->m = 1.0 + out->m0;
-    }
+    bracketed_sums(small, nd, nd->p[EW_SMALL], c);
+    const double m0 = small[0] - (nd->out + c * nd->out_gap);
+    *out = (ew_moments){c, 1.0 + m0, m0, small[1] - nd->out_gap, small[2], mid[0], mid[1], mid[2]};
 }
 
 /* M(c) - 1 of a law without tapers, weights p left alone. */
+EW_CLONES
 double ew_mgf_less_1(const ew_nodes *nd, double c)
 {
+    const double *w = nd->w, *lw = nd->lw, *loss = nd->loss, *e2m = nd->e2m;
     double m0 = 0.0;
+#pragma omp simd reduction(+ : m0)
     for (int i = 0; i < nd->count; i++) {
-        const double x = c * nd->loss[i];
-        m0 += (x < 30.0 ? nd->w[i] * ew_expm1mx(x) : exp(nd->lw[i] + x) - nd->w[i] * (1.0 + x)) + c * (nd->w[i] * nd->e2m[i]);
+        const double x = c * loss[i];
+        m0 += (x < 30.0 ? w[i] * ew_k_expm1mx(x) : ew_k_exp(lw[i] + x) - w[i] * (1.0 + x)) + c * (w[i] * e2m[i]);
     }
     return m0;
 }
 
+/* M(c + d) - M(c), d > 0, of a law without tapers. */
+EW_CLONES
 double ew_excess(const ew_nodes *nd, const ew_moments *at, double d)
 {
-    double sum = d * at->m1;
+    const double *lw = nd->lw, *loss = nd->loss, *p = nd->p[EW_SMALL], c = at->c + d;
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
     for (int i = 0; i < nd->count; i++) {
-        const double x = d * nd->loss[i], p = nd->p[EW_SMALL][i];
-        if (x < 30.0)
-            sum += p * ew_expm1mx(x);
-        else
-            sum += exp(nd->lw[i] + (nd->tapered ? nd->cls[EW_SMALL][i] : 0.0) + (at->c + d) * nd->loss[i]) - p * (1.0 + x);
+        const double x = d * loss[i];
+        sum += x < 30.0 ? p[i] * ew_k_expm1mx(x) : ew_k_exp(lw[i] + c * loss[i]) - p[i] * (1.0 + x);
     }
-    return sum;
+    return d * at->m1 + sum;
 }

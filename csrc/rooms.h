@@ -22,6 +22,7 @@ typedef struct {
     ew_moments at;
 } ew_saddle;
 
+int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta); /* 0: no saddle within reach */
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start); /* slow, any law */
@@ -30,9 +31,10 @@ double ew_log_m(const ew_moments *at);
 double ew_log_power(const ew_moments *at, double n, int cls);
 double ew_line_eps(const ew_law *law, double eps); /* epsilon as the law counts it */
 
-/* rotate.c: ws->sums = both parts of the sums over the small and the mid steps at t = 0, h, .. J h; second = 1: E2, 0: E1 */
+/* rotate.c: ws->sums = both parts of the sums over the small and over the mid steps at t = 0, h, .. J h, weights p:
+ * of e^{i t loss} - 1, or of e^{i t loss} - 1 - i t loss (bracketed) */
 enum { EW_BLOCK = 32 };
-void ew_rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws);
+void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *ws);
 
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
  *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
@@ -44,6 +46,22 @@ typedef struct {
     double fixed, moving;
     double low, high, rate, tol;       /* tol: the relative error asked for */
 } ew_contour;
+
+/* terms.c: the terms of one line, from ws->sums */
+enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */
+typedef struct {
+    int cls, bracketed, J;
+    double n, c, eps, h;
+    double top, less;             /* logs of M_small(c)^n e^{-c eps} and of e^{-c eps}, both over e^{log_scale} */
+    const ew_moments *at;
+    double r0, r1, r2, em;        /* rounding errors of M, M', M'' as weights, and of M' as used */
+    double b_round, b_more;       /* the same of the mid steps */
+    double fixed_err;             /* relative error of M(c)^n e^{-c eps} */
+    double until[EW_SEGMENTS];    /* largest t of each stretch */
+    double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS], quad_0, quad_b0; /* errors of M_small, M_mid there, and at t = 0 */
+} ew_line_terms;
+
+void ew_add_terms(ew_contour *ct, const ew_line_terms *terms, ew_scratch *ws);
 
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws);

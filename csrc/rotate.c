@@ -1,121 +1,193 @@
 /* rotate.c - sums over the quadrature nodes along a vertical line, by recurrence: one complex multiplication per node and step.
  *
- * Sums of p (e^{i t loss} - 1), or of p (e^{i t loss} - 1 - i t loss), at t = j h by
- *     E1(x + a) = e^{ia} E1(x) + E1(a),    E2(j a + a) = e^{ia} E2(j a) + E2(a) + j [i a (e^{ia} - 1)],   a = h loss,
- * whose terms are all of the size of the result, begun anew every EW_BLOCK steps: relative error about EW_BLOCK units, however small a is.
+ * Plain      sums of p e^{i t loss},                       e^{i(x + a)} = e^{ia} e^{ix},       a = h loss, t = j h
+ * Bracketed  sums of p E2(i t loss), E2(z) = e^z - 1 - z:  E2(i(x + a)) = e^{ia} E2(ix) + E2(ia) + j [i a (e^{ia} - 1)],   x = j a
+ * All terms are of the size of the result, so the second keeps relative accuracy however small t loss is.  Both begin anew with exact values
+ * every EW_BLOCK steps: a step adds about 4.4 units (complex product 2.3, e^{ia} 2.1).
  */
 #include "rooms.h"
-#include "special.h"
+#include "kernels.h"
 
 #include <math.h>
 
-enum { ER, EI, WR, WI, AR, AI, BR, BI, PS, PM }; /* E, e^{ia}, E(a), i a (e^{ia} - 1), weights */
-EW_CLONES
-static void advance(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im)
+enum { LANES = 8 };                              /* nodes that are advanced together, in registers */
+enum { RE, IM, WR, WI, AR, AI, BR, BI, TURN }; /* state, e^{ia}, what a bracketed step adds: (AR, AI) + j (BR, BI) */
+
+typedef struct {
+    double *of[TURN];
+} turn;
+
+
+/* cos x - 1 and sin x - x */
+static inline void versed(double *re, double *im, double x)
 {
-    for (int j = from; j < to; j++) {
-        double sr[4] = {0}, si[4] = {0};
-        const double dj = j;
-        for (int k = 0; k < blocks; k++) {
-            double (*restrict r)[4] = rot[k], nx[4], ny[4];
-            for (int l = 0; l < 4; l++)
-                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
-            for (int l = 0; l < 4; l++)
-                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
-            for (int l = 0; l < 4; l++) {
-                r[ER][l] = nx[l];
-                r[EI][l] = ny[l];
-            }
-            for (int l = 0; l < 4; l++)
-                sr[l] += r[PS][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                si[l] += r[PS][l] * ny[l];
-        }
-        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
-    }
+    double s, c, half_s, half_c;
+    ew_k_sincos(&s, &c, x);
+    ew_k_sincos(&half_s, &half_c, 0.5 * x);
+    const double z = x * x, z2 = z * z, z4 = z2 * z2; /* |x| <= 1: Taylor */
+    const double near = x * z * (((-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880))) + z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) + z2 * (-1.0 / 1307674368000 + z * (1.0 / 355687428096000))));
+    *re = -2.0 * half_s * half_s;
+    *im = z <= 1.0 ? near : s - x;
 }
 
-/* The same with a second set of weights. */
-EW_CLONES
-static void advance_both(int blocks, int from, int to, double (*restrict rot)[10][4], double *restrict re, double *restrict im,
-                         double *restrict bre, double *restrict bim)
-{
-    for (int j = from; j < to; j++) {
-        double sr[4] = {0}, si[4] = {0}, tr[4] = {0}, ti[4] = {0};
-        const double dj = j;
-        for (int k = 0; k < blocks; k++) {
-            double (*restrict r)[4] = rot[k], nx[4], ny[4];
-            for (int l = 0; l < 4; l++)
-                nx[l] = (r[ER][l] * r[WR][l] - r[EI][l] * r[WI][l]) + (r[AR][l] + dj * r[BR][l]);
-            for (int l = 0; l < 4; l++)
-                ny[l] = (r[ER][l] * r[WI][l] + r[EI][l] * r[WR][l]) + (r[AI][l] + dj * r[BI][l]);
-            for (int l = 0; l < 4; l++) {
-                r[ER][l] = nx[l];
-                r[EI][l] = ny[l];
-            }
-            for (int l = 0; l < 4; l++)
-                sr[l] += r[PS][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                si[l] += r[PS][l] * ny[l];
-            for (int l = 0; l < 4; l++)
-                tr[l] += r[PM][l] * nx[l];
-            for (int l = 0; l < 4; l++)
-                ti[l] += r[PM][l] * ny[l];
-        }
-        re[j + 1] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j + 1] = (si[0] + si[1]) + (si[2] + si[3]);
-        bre[j + 1] = (tr[0] + tr[1]) + (tr[2] + tr[3]);
-        bim[j + 1] = (ti[0] + ti[1]) + (ti[2] + ti[3]);
-    }
-}
-
-static void expm1_i(double out[2], double x)
+/* Angles beyond the domain of ew_k_sincos: the same with the library. */
+static void versed_far(double *re, double *im, double x)
 {
     const double s = sin(0.5 * x);
-    out[0] = -2.0 * s * s;
-    out[1] = sin(x);
+    *re = -2.0 * s * s;
+    *im = sin(x) - x;
 }
 
-/* Fill the sums at t = 0, h, .. J h; second = 1: E2, 0: E1. */
-void ew_rotate(ew_nodes *nd, double h, int J, int second, ew_scratch *ws)
+/* state = p e^{i t loss} or p E2(i t loss) */
+EW_CLONES
+static void begin_block(const ew_nodes *nd, const double *p, double t, int bracketed, turn *v, double most)
 {
-    const int padded = (nd->count + 3) & ~3;
-    double (*rot)[10][4] = ws->rot, one[2];
-    for (int k = 0; k < padded; k++) {
-        const int used = k < nd->count;
-        const double a = used ? h * nd->loss[k] : 0.0;
-        double (*r)[4] = rot[k / 4];
-        const int l = k % 4;
-        expm1_i(one, a);
-        r[WR][l] = 1.0 + one[0];
-        r[WI][l] = one[1];
-        r[BR][l] = second ? -a * one[1] : 0.0;
-        r[BI][l] = second ? a * one[0] : 0.0;
-        if (second)
-            ew_cexpm1mx(one, 0.0, a);
-        r[AR][l] = one[0];
-        r[AI][l] = one[1];
-        r[ER][l] = r[EI][l] = 0.0;
-        r[PS][l] = used ? nd->p[EW_SMALL][k] : 0.0;
-        r[PM][l] = used && nd->split ? nd->p[EW_MID][k] : 0.0;
-    }
-    for (int i = 0; i < 4; i++)
-        ws->sums[i][0] = 0.0;
-    for (int from = 0; from < J; from += EW_BLOCK) {
-        for (int k = 0; from > 0 && k < nd->count; k++) {
-            if (second)
-                ew_cexpm1mx(one, 0.0, from * h * nd->loss[k]);
-            else
-                expm1_i(one, from * h * nd->loss[k]);
-            rot[k / 4][ER][k % 4] = one[0];
-            rot[k / 4][EI][k % 4] = one[1];
+    double *re = v->of[RE], *im = v->of[IM];
+    const double *loss = nd->loss;
+    if (t * most > 0x1p19) {
+        for (int i = 0; i < nd->count; i++) {
+            const double x = t * loss[i];
+            versed_far(&re[i], &im[i], x);
+            re[i] = p[i] * (bracketed ? re[i] : cos(x));
+            im[i] = p[i] * (bracketed ? im[i] : sin(x));
         }
-        const int to = from + EW_BLOCK < J ? from + EW_BLOCK : J;
-        if (nd->split)
-            advance_both(padded / 4, from, to, rot, ws->sums[0], ws->sums[1], ws->sums[2], ws->sums[3]);
-        else
-            advance(padded / 4, from, to, rot, ws->sums[0], ws->sums[1]);
+    } else if (bracketed) {
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++) {
+            double a, b;
+            versed(&a, &b, t * loss[i]);
+            re[i] = p[i] * a;
+            im[i] = p[i] * b;
+        }
+    } else {
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++) {
+            double a, b;
+            ew_k_sincos(&a, &b, t * loss[i]);
+            re[i] = p[i] * b;
+            im[i] = p[i] * a;
+        }
     }
 }
 
+/* e^{ia} and what a step adds */
+EW_CLONES
+static void begin(const ew_nodes *nd, const double *p, double h, int bracketed, turn *v, double most)
+{
+    const double *loss = nd->loss;
+    if (h * most > 0x1p19) {
+        for (int i = 0; i < nd->count; i++) {
+            v->of[WR][i] = cos(h * loss[i]);
+            v->of[WI][i] = sin(h * loss[i]);
+        }
+    } else {
+#pragma omp simd
+        for (int i = 0; i < nd->count; i++)
+            ew_k_sincos(&v->of[WI][i], &v->of[WR][i], h * loss[i]);
+    }
+    if (!bracketed)
+        return;
+    begin_block(nd, p, h, 1, v, most);
+#pragma omp simd
+    for (int i = 0; i < nd->count; i++) {
+        const double a = h * loss[i], s = p[i] * a;
+        double b, c;
+        ew_k_sincos(&b, &c, 0.5 * a);
+        v->of[AR][i] = v->of[RE][i];
+        v->of[AI][i] = v->of[IM][i];
+        v->of[BR][i] = -s * v->of[WI][i];
+        v->of[BI][i] = -2.0 * s * b * b;
+    }
+}
+
+EW_CLONES
+static void advance_plain(int count, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+{
+    for (int k = 0; k < count; k += LANES) {
+        double x[LANES], y[LANES], wr[LANES], wi[LANES];
+        for (int l = 0; l < LANES; l++) {
+            x[l] = v->of[RE][k + l];
+            y[l] = v->of[IM][k + l];
+            wr[l] = v->of[WR][k + l];
+            wi[l] = v->of[WI][k + l];
+        }
+        for (int j = 0; j < steps; j++) {
+            double nx[LANES], ny[LANES];
+            for (int l = 0; l < LANES; l++) {
+                re[j][l] += x[l];
+                im[j][l] += y[l];
+                nx[l] = x[l] * wr[l] - y[l] * wi[l];
+                ny[l] = x[l] * wi[l] + y[l] * wr[l];
+            }
+            for (int l = 0; l < LANES; l++) {
+                x[l] = nx[l];
+                y[l] = ny[l];
+            }
+        }
+    }
+}
+
+EW_CLONES
+static void advance_bracketed(int count, int first, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+{
+    for (int k = 0; k < count; k += LANES) {
+        double x[LANES], y[LANES];
+        for (int l = 0; l < LANES; l++) {
+            x[l] = v->of[RE][k + l];
+            y[l] = v->of[IM][k + l];
+        }
+        for (int j = 0; j < steps; j++) {
+            const double dj = first + j;
+            double nx[LANES], ny[LANES];
+            for (int l = 0; l < LANES; l++) {
+                const double wr = v->of[WR][k + l], wi = v->of[WI][k + l];
+                re[j][l] += x[l];
+                im[j][l] += y[l];
+                nx[l] = (x[l] * wr - y[l] * wi) + (v->of[AR][k + l] + dj * v->of[BR][k + l]);
+                ny[l] = (x[l] * wi + y[l] * wr) + (v->of[AI][k + l] + dj * v->of[BI][k + l]);
+            }
+            for (int l = 0; l < LANES; l++) {
+                x[l] = nx[l];
+                y[l] = ny[l];
+            }
+        }
+    }
+}
+
+/* re, im = the sums over one class at t = 0, h, .. J h, less their value at 0 (plain) */
+static void rotate(const ew_nodes *nd, int cls, double h, int J, int bracketed, ew_scratch *ws, double *re, double *im)
+{
+    turn v;
+    for (int i = 0; i < TURN; i++)
+        v.of[i] = ws->turn[i];
+    const int padded = (nd->count + LANES - 1) / LANES * LANES;
+    const double most = fmax(fabs(nd->loss[0]), fabs(nd->loss[nd->count - 1])); /* the loss is monotone in u */
+    for (int i = 0; i < TURN; i++)
+        for (int k = nd->count; k < padded; k++)
+            v.of[i][k] = 0.0;
+    begin(nd, nd->p[cls], h, bracketed, &v, most);
+    double base = 0.0;
+    for (int from = 0; from <= J; from += EW_BLOCK) {
+        double sr[EW_BLOCK][LANES] = {{0.0}}, si[EW_BLOCK][LANES] = {{0.0}};
+        const int steps = J + 1 - from < EW_BLOCK ? J + 1 - from : EW_BLOCK;
+        begin_block(nd, nd->p[cls], from * h, bracketed, &v, most);
+        if (bracketed)
+            advance_bracketed(padded, from, steps, &v, sr, si);
+        else
+            advance_plain(padded, steps, &v, sr, si);
+        for (int j = 0; j < steps; j++) {
+            const double *x = sr[j], *y = si[j], sum = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+            if (from + j == 0)
+                base = sum;
+            re[from + j] = sum - base;
+            im[from + j] = ((y[0] + y[1]) + (y[2] + y[3])) + ((y[4] + y[5]) + (y[6] + y[7]));
+        }
+    }
+}
+
+void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *ws)
+{
+    rotate(nd, EW_SMALL, h, J, bracketed, ws, ws->sums[0], ws->sums[1]);
+    if (nd->split)
+        rotate(nd, EW_MID, h, J, bracketed, ws, ws->sums[2], ws->sums[3]);
+}

@@ -84,11 +84,43 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
     return 1;
 }
 
-/* Is delta(0) < delta? */
+/* Is delta(0) < delta?  More steps hide less, so a single one may already say no. */
 static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
 {
+    ew_model one = *m;
     double zero[2];
+    one.n = 1.0;
+    if (ew_closed_delta(zero, &one, 0.0) && log(zero[0]) > log_delta + 1e-9)
+        return 0;
     return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
+}
+
+/* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
+static double rare_from(const ew_model *m, double log_mass)
+{
+    const double rare = fmax(1.0, log(m->n) - log_mass);
+    return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+}
+
+/* How much of M'' comes from the steps beyond u: where it is not little, the saddle point speaks of them and not of the run. */
+static double share_beyond(const ew_nodes *nd, const ew_moments *at, double u)
+{
+    double share = 0.0;
+    for (int k = nd->count - 1; k >= 0 && nd->u[k] > u; k--)
+        share += nd->p[EW_SMALL][k] * nd->loss[k] * nd->loss[k];
+    for (int k = 0; k < nd->count && nd->u[k] < -u; k++)
+        share += nd->p[EW_SMALL][k] * nd->loss[k] * nd->loss[k];
+    return share / at->m2;
+}
+
+/* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
+static ew_law capped(const ew_model *m, double log_mass)
+{
+    const double width = fmin(1.0, 0.7 * m->s), at = rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
+    ew_law law = {.m = m, .far = {at, width}};
+    if (m->kind == EW_KIND_REPLACE)
+        law.left = (ew_taper){-at, width};
+    return law;
 }
 
 /* An epsilon near the wanted one, by whatever is cheap: a single jump of one step, or many small ones. */
@@ -97,22 +129,14 @@ static double first_guess(const ew_model *m, double log_delta, ew_scratch *ws)
     ew_model one = *m;
     ew_nodes nd;
     ew_saddle sp;
-    const ew_law law = {.m = m};
     double now[2] = {0.0, 0.0}, eps = 0.0;
+    const ew_law law = m->kind == EW_KIND_ADD ? (ew_law){.m = m} : capped(m, log_delta - 7.0);
     one.n = 1.0;
     ew_nodes_bind(&nd, ws->coarse);
     if (m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n)))
         eps = now[1];
-    if (ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps > eps) {
-        /* the tail of a single step, too rare to matter, may carry the tilted law; its saddle point then means nothing */
-        const double rare = log(m->n) - log_delta + 9.0;
-        const double far = m->kind == EW_KIND_ADD ? INFINITY : fmax(sqrt(2.0 * fmax(0.0, rare)), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
-        double share = 0.0;
-        for (int k = nd.count - 1; k >= 0 && nd.u[k] > far; k--)
-            share += nd.p[EW_SMALL][k] * nd.loss[k] * nd.loss[k];
-        if (share < 0.3 * sp.at.m2 || eps == 0.0)
-            eps = sp.eps;
-    }
+    if (ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps > eps)
+        eps = sp.eps;
     const double edge = edge_of(m);
     return eps < edge ? eps : edge * (1.0 - 1e-4);
 }
@@ -190,6 +214,38 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
     }
 }
 
+/* One line for all steps of a law, moved until it stands where epsilon is; `lost` is the log of what the law leaves out.
+ * 1: [out[0], out[1]] is as narrow as asked. */
+static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_saddle *sp, double log_delta, double lost, double rtol, double limit, ew_scratch *ws)
+{
+    const double edge = edge_of(law->m);
+    double sharper = 1.0;
+    ew_contour ct;
+    for (int i = 0; i < 6; i++) {
+        if (sp->eps >= edge)
+            sp->eps = edge * (1.0 - 1e-6);
+        const double tol = sharper * fmax(1e-14, fmin(1e-3, rtol * sp->c * fabs(sp->eps) / 2.5));
+        double now[2], moved = NAN;
+        ew_contour_start(&ct, sp->eps, log_delta, tol, ws);
+        ct.high = exp(lost - log_delta);
+        if (!ew_line(&ct, law, coarse, EW_SMALL, sp, limit, ws))
+            break;
+        if (ew_contour_epsilon(now, &moved, &ct, log_delta)) {
+            now[0] = fmax(0.0, now[0]);
+            now[1] = fmax(0.0, now[1]);
+            intersect(out, now);
+            if (out[1] - out[0] <= rtol * out[1] || sharper < 1e-2)
+                break;
+            sharper *= 0.1;
+        } else if (!isfinite(moved)) {
+            break;
+        }
+        sp->eps = moved;
+        ew_moments_at(&sp->at, coarse, sp->c);
+    }
+    return isfinite(out[1]) && out[1] - out[0] <= rtol * out[1];
+}
+
 int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, ew_scratch *ws)
 {
     if (ew_closed_applies(m))
@@ -201,46 +257,37 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
     const ew_law law = {.m = m};
     ew_nodes coarse;
     ew_saddle sp;
-    ew_contour ct;
     ew_nodes_bind(&coarse, ws->coarse);
-    int seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
-    if (seen && sp.eps < 2.0 / sp.spread) { /* is delta(0) <= delta? */
+    int seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta), asked = 0;
+    if (seen && sp.eps * sp.c < 0.02) { /* is delta(0) <= delta? */
         if (nothing_to_hide(m, log_delta, ws)) {
             out[1] = 0.0;
             return 1;
         }
+        asked = 1;
         ew_nodes_bind(&coarse, ws->coarse);
         seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
-    double sharper = 1.0, edge = edge_of(m);
-    for (int i = 0; seen && i < 6; i++) {
-        if (sp.eps >= edge)
-            sp.eps = edge * (1.0 - 1e-6);
-        const double tol = sharper * fmax(1e-14, fmin(1e-3, rtol * sp.c * fabs(sp.eps) / 6.0));
-        double now[2], moved = NAN;
-        ew_contour_start(&ct, sp.eps, log_delta, tol, ws);
-        if (!ew_line(&ct, &law, &coarse, EW_SMALL, &sp, PLAIN, ws)) {
-            if (m->n < 1e4)
-                break;
-            ew_contour_start(&ct, sp.eps, log_delta, tol, ws);
-            if (!ew_line(&ct, &law, &coarse, EW_SMALL, &sp, 50.0 * PLAIN, ws))
-                break;
-        }
-        if (ew_contour_epsilon(now, &moved, &ct, log_delta)) {
-            now[0] = fmax(0.0, now[0]);
-            now[1] = fmax(0.0, now[1]);
-            intersect(out, now);
-            if (out[1] - out[0] <= rtol * out[1] || sharper < 1e-2)
-                break;
-            sharper *= 0.1;
-        } else if (!isfinite(moved)) {
-            break;
-        }
-        sp.eps = moved;
-        ew_moments_at(&sp.at, &coarse, sp.c);
-    }
-    if (isfinite(out[1]) && out[1] - out[0] <= rtol * out[1])
+    const double lost = log_delta + log(1e-4 * rtol);
+    const int one_sided = m->kind == EW_KIND_ADD, lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, rare_from(m, lost)) < 1e-3);
+    if (seen && !lost_in_tail && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, PLAIN, ws))
         return 1;
+    if (!one_sided && !isfinite(out[1])) { /* the far tail of a step, too rare to matter, stands in the way */
+        const ew_law cut = capped(m, lost);
+        ew_saddle there;
+        ew_nodes_bind(&coarse, ws->coarse);
+        if (ew_saddle_of_delta(&there, &cut, &coarse, log_delta) && line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, PLAIN, ws))
+            return 1;
+    }
+    if (seen && m->n >= 1e4 && !isfinite(out[1])) {
+        ew_nodes_bind(&coarse, ws->coarse);
+        if (ew_saddle_of_delta(&sp, &law, &coarse, log_delta) && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, 50.0 * PLAIN, ws))
+            return 1;
+    }
+    if (seen && !asked && !(out[0] > 0.0) && nothing_to_hide(m, log_delta, ws)) {
+        out[0] = out[1] = 0.0;
+        return 1;
+    }
     double guess = isfinite(out[1]) ? 0.5 * (out[0] + out[1]) : first_guess(m, log_delta, ws);
     split_epsilon(out, m, log_delta, rtol, guess, ws);
     if (!(isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1])) { /* a single step is a lower bound */
@@ -265,5 +312,16 @@ int ew_dominated(const ew_model *m, double eps, double log_delta, ew_scratch *ws
     if (eps >= edge_of(m))
         return 1;
     ew_nodes_bind(&nd, ws->coarse);
-    return ew_saddle_of_eps(&sp, &law, &nd, eps) && ew_chernoff(&law, &nd, &sp) < log_delta - 1e-9 * (1.0 + sp.c * fabs(eps));
+    for (int i = 0; i < 3; i++) { /* the smallest tilt that may do is the easiest to certify; then better ones */
+        if (i == 0 && !(eps > 0.0 && ew_saddle_at(&sp, &law, &nd, -1.4 * log_delta / eps)))
+            continue;
+        if (i == 1 && !(ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps < eps))
+            continue;
+        if (i == 2 && !ew_saddle_of_eps(&sp, &law, &nd, eps))
+            continue;
+        sp.eps = eps;
+        if (ew_chernoff(&law, &nd, &sp) < log_delta - 1e-9 * (1.0 + sp.c * fabs(eps)))
+            return 1;
+    }
+    return 0;
 }

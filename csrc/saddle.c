@@ -32,7 +32,9 @@ static double outermost_peak(const ew_model *m, double rate, int sign)
 static int build(ew_nodes *nd, const ew_law *law, double c)
 {
     const ew_model *m = law->m;
-    const double reach = 8.5;
+    const double reach = 8.5, width = law->far.width;
+    if (width > 0.0) /* nothing beyond the taper, whatever c */
+        return ew_nodes_fill(nd, law, fmin(fmin(0.3, 0.5 * m->s), 0.35 * width), law->left.width > 0.0 ? law->left.at - 2.0 * width : -10.5, law->far.at + 2.0 * width);
     const double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
     const double low = m->kind == EW_KIND_REMOVE ? 0.0 : outermost_peak(m, m->kind == EW_KIND_ADD ? c : 1.0, -1);
     return top < 300.0 && ew_nodes_fill(nd, law, fmin(0.65, m->s), low - reach, top + reach);
@@ -90,9 +92,9 @@ static int solve(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double start, d
             lo = x;
         if (!(hi - lo > 1e-9))
             return 1;
-        double step = -f / df, r;
-        /* Newton on f is a poor guide far away; a bounded step in log c, then bisection */
-        r = x + fmax(-2.0, fmin(2.0, step));
+        /* Newton; far away, where log delta runs off exponentially, on its logarithm; a bounded step in log c, then bisection */
+        const double far = of_delta && sp->log_delta < 1.5 * target ? log(sp->log_delta / target) * sp->log_delta / -f : 1.0;
+        double r = x + fmax(-2.0, fmin(2.0, -f / df * far));
         if (i > 12 && lo > -60.0 && hi < 80.0)
             r = 0.5 * (lo + hi);
         if (!(r > lo && r < hi))
@@ -107,6 +109,16 @@ static double gaussian_mu(const ew_model *m)
 {
     const double v = 1.0 / (m->s * m->s);
     return sqrt(m->n * fmin(v, log1p(m->q * m->q * expm1(fmin(v, 700.0)))) * (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0));
+}
+
+int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c)
+{
+    sp->c = c;
+    if (!build(nd, law, c))
+        return 0;
+    ew_moments_at(&sp->at, nd, c);
+    estimate(sp, law->m);
+    return isfinite(sp->log_delta);
 }
 
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta)

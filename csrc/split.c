@@ -13,6 +13,7 @@
  * mid      at least one mid step, none big: a line for (M_s + M_m)^n - M_s^n, which decays because M_m does.
  */
 #include "rooms.h"
+#include "kernels.h"
 
 #include <math.h>
 
@@ -58,6 +59,44 @@ static double backward(const job *j, const ew_law *law, ew_nodes *nd, int cls, d
 
 enum { BACK = 10 };
 
+/* e(eps - L) of every node (see `big` above) */
+static void missing(double *e, const job *j, const ew_nodes *nd, const double *back, const double *tilt)
+{
+    const ew_model *m = j->m;
+    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps;
+    for (int k = 0; k < nd->count; k++) {
+        const double x = j->eps - nd->loss[k];
+        if (m->kind == EW_KIND_ADD) {
+            e[k] = nd->lp[k] < gap ? -expm1(nd->lp[k] - gap) : 0.0;
+        } else if (j->rare) {
+            e[k] = 1.0;
+        } else {
+            double least = fmin(700.0, x);
+            for (int i = 0; i < BACK; i++)
+                if (back[i] + tilt[i] * x < least)
+                    least = back[i] + tilt[i] * x;
+            e[k] = exp(least);
+            if (m->kind == EW_KIND_REMOVE)
+                e[k] = fmin(e[k], x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
+        }
+    }
+}
+
+/* Sum of x (1 - chi(u)); scratch: log(1 - chi). */
+EW_CLONES
+static double above(double *scratch, const ew_taper *t, const double *u, const double *x, int count)
+{
+    double sum = 0.0;
+    for (int k = 0; k < count; k++)
+        scratch[k] = 0.0;
+    ew_taper_add(scratch, t, u, 1.0, 1, count);
+#pragma omp simd reduction(+ : sum)
+    for (int k = 0; k < count; k++)
+        sum += x[k] * ew_k_exp(scratch[k]);
+    return sum;
+}
+
+
 /* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that allows. */
 static int place_far(ew_law *law, job *j)
 {
@@ -79,25 +118,8 @@ static int place_far(ew_law *law, job *j)
     }
     if (!spread_nodes(&nd, j, &whole, 0.05 * j->width))
         return 0;
-    double *cost = nd.p[EW_MID]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
-    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps;
-    for (int k = 0; k < nd.count; k++) {
-        const double x = j->eps - nd.loss[k];
-        double e;
-        if (m->kind == EW_KIND_ADD) {
-            e = nd.lp[k] < gap ? -expm1(nd.lp[k] - gap) : 0.0;
-        } else if (j->rare) {
-            e = 1.0;
-        } else {
-            e = exp(fmin(700.0, x));
-            if (m->kind == EW_KIND_REMOVE)
-                e = fmin(e, x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
-            for (int i = 0; i < BACK; i++)
-                if (back[i] + tilt[i] * x < 0.0)
-                    e = fmin(e, exp(back[i] + tilt[i] * x));
-        }
-        cost[k] = e;
-    }
+    double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
+    missing(cost, j, &nd, back, tilt);
     for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
         cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
     double lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
@@ -105,11 +127,10 @@ static int place_far(ew_law *law, job *j)
     for (int i = 0; i < 14; i++) {
         const double at = i == 0 ? hi : 0.5 * (lo + hi);
         const ew_taper t = {at, j->width};
-        double sum = 0.0;
-        for (int k = 0; k + 1 < nd.count; k++)
-            if (nd.u[k] > at - 3.0 * j->width && cost[k] > 0.0)
-                sum += cost[k] * exp(ew_taper_log(&t, nd.u[k + 1], 1));
-        const double v = log(sum * 1.01); /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
+        int first = 0; /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
+        while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
+            first++;
+        const double v = log(above(chi, &t, nd.u + first + 1, cost + first, nd.count - 1 - first) * 1.01);
         if (v <= most) {
             hi = at;
             at_hi = v;
@@ -120,11 +141,12 @@ static int place_far(ew_law *law, job *j)
         }
     }
     law->far = (ew_taper){hi, j->width};
-    j->big = 0.0;
-    for (int k = 0; k < nd.count && m->kind != EW_KIND_ADD && !j->rare; k++)
-        if (nd.loss[k] > j->eps)
-            j->big -= nd.w[k] * exp(ew_taper_log(&law->far, nd.u[k], 1)) * expm1(j->eps - nd.loss[k]);
-    j->big = log(m->n * j->big) - j->log_delta;
+    j->big = -INFINITY;
+    if (m->kind != EW_KIND_ADD && !j->rare) {
+        for (int k = 0; k < nd.count; k++)
+            cost[k] = nd.loss[k] > j->eps ? -nd.w[k] * expm1(j->eps - nd.loss[k]) : 0.0;
+        j->big = log(m->n * above(chi, &law->far, nd.u, cost, nd.count)) - j->log_delta;
+    }
     if (m->kind == EW_KIND_REPLACE)
         law->left = (ew_taper){-hi, j->width};
     j->high += exp(at_hi + log(m->n) - j->log_delta) * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0) + 1e-16;
@@ -160,12 +182,13 @@ static int add_big(ew_contour *ct, const job *j, const ew_law *law)
     const double err = mass_nodes(&nd, j, law, EW_BIG, log(j->tol) + j->log_delta - log(n) - 3.0, j->eps);
     if (!isfinite(err) || !isfinite(scale))
         return isfinite(err) ? -1 : 0;
-    double b = 0.0, d = 0.0;
-    for (int k = 0; k < nd.count; k++) {
-        const double w = nd.w[k] * exp(ew_taper_log(&law->far, nd.u[k], 1));
-        b += w * exp(-nd.loss[k]);
-        d -= w * expm1(-nd.loss[k]);
-    }
+    double *x = nd.p[EW_MID], *chi = nd.p[EW_SMALL];
+    for (int k = 0; k < nd.count; k++)
+        x[k] = nd.w[k] * exp(-nd.loss[k]);
+    const double b = above(chi, &law->far, nd.u, x, nd.count);
+    for (int k = 0; k < nd.count; k++)
+        x[k] = -nd.w[k] * expm1(-nd.loss[k]);
+    const double d = above(chi, &law->far, nd.u, x, nd.count);
     const double none = exp(n * log1p(-b)), second = -expm1(n * log1p(-b)), more = -none * expm1(n * log1p(-d / (1.0 - b)));
     const double moving = second > 0.0 ? exp(j->eps + log(second)) : 0.0, fixed = more - (j->eps < 600.0 ? expm1(j->eps) * second : moving);
     ct->fixed += fixed * scale;

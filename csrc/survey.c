@@ -8,73 +8,18 @@
  *          +t; (2) |M(c + i t')| <= this bound for -t, all t' >= t (section 4: the shifted path, decreasing in t).
  */
 #include "rooms.h"
+#include "kernels.h"
 
 #include <math.h>
 
-/* log of what |chi| at Im u = y may exceed chi on the real axis by, on a cell */
-static double more_log(const ew_taper *t, double from, double to, double y)
-{
-    if (!(t->width > 0.0))
-        return -INFINITY;
-    return to <= t->at ? ew_lse(ew_taper_strip_log(t, from, to, y, 1), ew_taper_log(t, to, 1)) : ew_taper_strip_log(t, from, to, y, 0);
-}
-
-/* log of the largest weight on a cell, Im u = y */
-static double weight_log(const ew_law *law, int weight, double from, double to, double y)
-{
-    const ew_taper left = {-law->left.at, law->left.width};
-    if (weight == EW_WHOLE)
-        return 0.0;
-    if (weight == EW_BIG)
-        return ew_taper_strip_log(&law->far, from, to, y, 1);
-    if (weight == EW_MORE) { /* |a b c| - a0 b0 c0 of three factors, each |a| <= A, |a| - a0 <= a': at most a' B C + A b' C + A B c' */
-        const double A[3] = {ew_taper_strip_log(&law->far, from, to, y, 0), ew_taper_strip_log(&law->split, from, to, y, 0), ew_taper_strip_log(&left, -to, -from, y, 0)};
-        const double a[3] = {more_log(&law->far, from, to, y), more_log(&law->split, from, to, y), more_log(&left, -to, -from, y)};
-        return ew_lse(a[0] + A[1] + A[2], ew_lse(A[0] + a[1] + A[2], A[0] + A[1] + a[2]));
-    }
-    return ew_taper_strip_log(&law->far, from, to, y, 0) + ew_taper_strip_log(&left, -to, -from, y, 0) +
-           (law->split.width > 0.0 ? ew_taper_strip_log(&law->split, from, to, y, weight == EW_MID) : weight == EW_MID ? -INFINITY : 0.0);
-}
+enum { CELLS = 32 };             /* cells that are bounded together */
+static const double LEAST = -1e5; /* of no account, and still a bound */
 
 typedef struct {
     const ew_law *law;
     int weight;
     double alpha, beta, t, y, co, si, base;
 } view;
-
-static double a_of(double log_y, double co) /* log|1 + Y e^{i theta}| */
-{
-    return log_y > 30.0 ? log_y + co * exp(-log_y) : 0.5 * log1p(exp(log_y) * (2.0 * co + exp(log_y)));
-}
-
-static double b_of(double log_y, double co, double si)
-{
-    const double y = exp(fmin(log_y, 600.0));
-    return atan2(y * si, 1.0 + y * co);
-}
-
-/* log of the largest value on [from, to] */
-static double cell(const view *v, double from, double to)
-{
-    const ew_model *m = v->law->m;
-    const double w = weight_log(v->law, v->weight, from, to, v->y), near = from * to <= 0.0 ? 0.0 : fmin(fabs(from), fabs(to));
-    if (w == -INFINITY)
-        return w;
-    const double lo = log(m->odds), l = lo + (from - m->shift) / m->s, r = lo + (to - m->shift) / m->s;
-    double e = v->base + w - 0.5 * near * near;
-    if (v->alpha != 0.0)
-        e += v->alpha * a_of(v->alpha > 0.0 ? r : l, v->co);
-    if (v->t != 0.0)
-        e += v->t * b_of(v->t > 0.0 ? r : l, v->co, v->si);
-    if (m->kind == EW_KIND_REPLACE) {
-        const double far = lo - from / m->s, close = lo - to / m->s; /* log Y_- falls with u */
-        if (v->beta != 0.0)
-            e += v->beta * a_of(v->beta > 0.0 ? far : close, v->co);
-        if (v->t != 0.0)
-            e += v->t * b_of(v->t > 0.0 ? far : close, v->co, v->si);
-    }
-    return e;
-}
 
 static view look(const ew_law *law, int weight, double c, double t, double y)
 {
@@ -83,6 +28,81 @@ static view look(const ew_law *law, int weight, double c, double t, double y)
     view v = {law, weight, m->kind == EW_KIND_ADD ? -c : 1.0 + c, m->kind == EW_KIND_REPLACE ? -c : 0.0, t, y, cos(theta), sin(theta), 0.0};
     v.base = (law->edge ? 0.0 : v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
     return v;
+}
+
+/* log|1 + Y e^{i theta}| and its argument, by W = min(Y, 1/Y) */
+EW_BODY double modulus_log(double log_y, double co)
+{
+    const double w = ew_k_exp(-fabs(log_y));
+    return (log_y > 0.0 ? log_y : 0.0) + 0.5 * ew_k_log1p(w * (2.0 * co + w));
+}
+
+EW_BODY double argument(double log_y, double co, double si)
+{
+    const double w = ew_k_exp(-fabs(log_y)), big = log_y > 0.0 ? 1.0 : w, one = log_y > 0.0 ? w : 1.0;
+    return ew_k_atan2(big * si, one + big * co);
+}
+
+/* log of the largest |phi g e^{z loss}| on the cells [u + i d, u + (i+1) d] (d < 0: mirrored) */
+EW_CLONES
+static void integrand(double *e, const view *v, double u, double d)
+{
+    const ew_model *m = v->law->m;
+    const double lo = log(m->odds), by = 1.0 / m->s, alpha = v->alpha, beta = v->beta, t = v->t, co = v->co, si = v->si, shift = m->shift, base = v->base;
+    const int right_a = alpha > 0.0, right_t = t > 0.0, left_b = beta > 0.0; /* a positive factor is worst where Y is largest */
+#pragma omp simd
+    for (int i = 0; i < CELLS; i++) {
+        const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p;
+        const double af = fabs(from), at = fabs(to), near = from * to <= 0.0 ? 0.0 : af < at ? af : at;
+        const double l = lo + (from - shift) * by, r = lo + (to - shift) * by;
+        e[i] = (base - 0.5 * near * near) + alpha * modulus_log(right_a ? r : l, co) + t * argument(right_t ? r : l, co, si);
+    }
+    if (m->kind != EW_KIND_REPLACE)
+        return;
+#pragma omp simd
+    for (int i = 0; i < CELLS; i++) { /* log Y_- falls with u */
+        const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p, far = lo - from * by, close = lo - to * by;
+        e[i] += beta * modulus_log(left_b ? far : close, co) + t * argument(right_t ? far : close, co, si);
+    }
+}
+
+/* log of what |chi| at Im u = y may exceed chi on the real axis by, on the cells */
+static void more_log(double *e, const ew_taper *t, double u, double d, double y)
+{
+    double above[CELLS] = {0.0}, below[CELLS] = {0.0};
+    ew_taper_strip_add(above, t, u, d, y, 1, CELLS);
+    ew_taper_strip_add(below, t, u, d, y, 0, CELLS);
+    for (int i = 0; i < CELLS; i++) {
+        const double to = u + (d > 0.0 ? i + 1 : i) * d;
+        e[i] = !(t->width > 0.0) ? -INFINITY : to <= t->at ? ew_lse(above[i], ew_taper_log(t, to, 1)) : below[i];
+    }
+}
+
+/* log of the largest weight on the cells, Im u = y, added */
+static void add_weights(double *e, const view *v, double u, double d)
+{
+    const ew_law *law = v->law;
+    const ew_taper left = {-law->left.at, law->left.width};
+    if (v->weight == EW_WHOLE)
+        return;
+    if (v->weight == EW_BIG) {
+        ew_taper_strip_add(e, &law->far, u, d, v->y, 1, CELLS);
+    } else if (v->weight == EW_MORE) { /* |a b c| - a0 b0 c0 of three factors, each |a| <= A, |a| - a0 <= a': at most a' B C + A b' C + A B c' */
+        double A[3][CELLS] = {{0.0}}, a[3][CELLS];
+        const ew_taper *t[3] = {&law->far, &law->split, &left};
+        for (int k = 0; k < 3; k++) {
+            const double sign = k == 2 ? -1.0 : 1.0;
+            ew_taper_strip_add(A[k], t[k], sign * u, sign * d, v->y, 0, CELLS);
+            more_log(a[k], t[k], sign * u, sign * d, v->y);
+        }
+        for (int i = 0; i < CELLS; i++)
+            e[i] += ew_lse(a[0][i] + A[1][i] + A[2][i], ew_lse(A[0][i] + a[1][i] + A[2][i], A[0][i] + A[1][i] + a[2][i]));
+    } else {
+        ew_taper_strip_add(e, &law->far, u, d, v->y, 0, CELLS);
+        ew_taper_strip_add(e, &left, -u, -d, v->y, 0, CELLS);
+        if (v->weight == EW_MID || law->split.width > 0.0)
+            ew_taper_strip_add(e, &law->split, u, d, v->y, v->weight == EW_MID, CELLS);
+    }
 }
 
 /* How fast the logarithm of the bound can still grow with |u|, the tapers apart. */
@@ -107,34 +127,50 @@ static int falling(const view *v, double u, int sign)
     return a > 1.0 && (a > 30.0 || 2.0 * cos(2.0 * v->y / t->width) * sinh(2.0 * a) / t->width > growth(v) + 1.0);
 }
 
+/* sum of e^{e[i] - top}, top the largest e[i] */
+EW_CLONES
+static double block_sum(double *top, const double *e)
+{
+    double most = LEAST, sum = 0.0, lost = 0.0; /* lost: infinite, or not a number */
+    for (int i = 0; i < CELLS; i++) {
+        most = e[i] > most ? e[i] : most;
+        lost += e[i] < INFINITY ? 0.0 : 1.0;
+    }
+    const double shift = lost > 0.0 ? INFINITY : most;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < CELLS; i++)
+        sum += ew_k_exp((e[i] > LEAST ? e[i] : LEAST) - shift);
+    *top = shift;
+    return sum;
+}
+
 /* log sum over the cells outside [from, to] of  (largest value) (stretch cell length + more) */
 static double add_up(const view *v, double from, double to, double stretch, double more)
 {
     const ew_law *law = v->law;
-    double d = fmin(0.2, 0.25 * law->m->s), sum = 0.0, top = -INFINITY;
+    double d = fmin(0.2, 0.25 * law->m->s), sum = 0.0, top = LEAST;
     if (law->far.width > 0.0)
         d = fmin(d, 0.2 * law->far.width);
     for (int sign = 1; sign >= -1; sign -= 2) {
-        double u = sign > 0 ? to : from;
-        for (int i = 0;; i++) {
-            const double next = u + sign * d, least = -1e5; /* of no account, and still a bound */
-            const double e = fmax(least, (sign > 0 ? cell(v, u, next) : cell(v, next, u)) + log(stretch * d + more));
-            if (e == INFINITY || isnan(e) || i > 40000)
+        const double step = sign * d;
+        double u = sign > 0 ? to : from, e[CELLS];
+        for (int i = 0;; i++, u += CELLS * step) {
+            double here;
+            integrand(e, v, u, step);
+            add_weights(e, v, u, step);
+            const double s = block_sum(&here, e);
+            if (!(here < INFINITY) || i > 2000)
                 return INFINITY;
-            if (e > top) {
-                sum = sum * exp(top - e) + 1.0;
-                top = e;
-            } else if (e > top - 700.0) {
-                sum += exp(e - top);
-            }
-            u = next;
-            if (falling(v, u, sign) && (e < top - 45.0 || e == least)) {
-                sum += exp(e - top + log((1.0 + more) / d) + 1.0);
+            sum = here > top ? sum * exp(top - here) + s : sum + s * exp(here - top);
+            top = fmax(top, here);
+            const double last = e[CELLS - 1];
+            if (falling(v, u + CELLS * step, sign) && (last < top - 32.0 || last <= LEAST)) {
+                sum += exp(fmax(last, LEAST) - top + log(1.0 / d + 1.0) + 1.0); /* a falling rest: at most 1/d + 1 times its first cell */
                 break;
             }
         }
     }
-    return top + log(sum) + 1e-9;
+    return top + log(sum * (stretch * d + more)) + 1e-9;
 }
 
 double ew_survey(const ew_law *law, int weight, double c, double t, double y)

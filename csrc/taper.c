@@ -7,6 +7,7 @@
  * Why      A normal tail cannot hold v^c at c = 1e9; e^{-4 sinh^2} can.
  */
 #include "core.h"
+#include "kernels.h"
 #include "special.h"
 
 #include <math.h>
@@ -21,12 +22,39 @@ double ew_taper_log(const ew_taper *t, double u, int above)
     return ew_log_ndtr((above ? 1.0 : -1.0) * x * 0x1.6a09e667f3bcdp+0); /* erfc(x)/2 = ndtr(-sqrt(2) x) */
 }
 
-double ew_taper_strip_log(const ew_taper *t, double from, double to, double y, int above)
+/* log_w[i] += log of a bound of |chi|, or |1 - chi|, on Im u = y over the cell [u + i d, u + (i+1) d] (d < 0: mirrored) */
+EW_CLONES
+void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, double y, int above, int count)
+{
+    if (!(t->width > 0.0)) {
+        for (int i = 0; above && i < count; i++)
+            log_w[i] = -INFINITY;
+        return;
+    }
+    const double at = t->at, by = 1.0 / t->width, sb = sin(y * by), two_b = cos(2.0 * y * by), least = d > 0.0 ? 0.0 : d, turn = above ? 1.0 : -1.0;
+    const double end = above ? fabs(d) : 0.0; /* the end of the cell that decides whether any of it is on the heavy side */
+#pragma omp simd
+    for (int i = 0; i < count; i++) {
+        const double from = u + i * d + least - at, l = from * by, r = (from + fabs(d)) * by, heavy = turn * (from + end);
+        const double apart = l > 0.0 ? l : r < 0.0 ? -r : 0.0, near = apart < 40.0 ? apart : 40.0;
+        const double grown = ew_k_expm1(near), sh = 0.5 * (grown + grown / (1.0 + grown));
+        const double tail = B * B * (sb * sb - sh * sh * two_b) - 0x1.62e42fefa39efp-1;
+        const double both = (tail > 0.0 ? tail : 0.0) + ew_k_log1p(ew_k_exp(-fabs(tail)));
+        log_w[i] += heavy > 0.0 ? both : tail;
+    }
+}
+
+/* log_w[i] += log chi(sign u[i]), or log(1 - chi) */
+EW_CLONES
+void ew_taper_add(double *log_w, const ew_taper *t, const double *u, double sign, int above, int count)
 {
     if (!(t->width > 0.0))
-        return above ? -INFINITY : 0.0;
-    const double l = (from - t->at) / t->width, r = (to - t->at) / t->width, b = y / t->width;
-    const double near = l * r <= 0.0 ? 0.0 : fmin(40.0, fmin(fabs(l), fabs(r))), sh = sinh(near), sb = sin(b);
-    const double tail = B * B * (sb * sb - sh * sh * cos(2.0 * b)) - 0x1.62e42fefa39efp-1;
-    return (above ? r > 0.0 : l < 0.0) ? ew_lse(0.0, tail) : tail;
+        return;
+    const double at = t->at, scale = 1.0 / t->width, turn = above ? 0x1.6a09e667f3bcdp+0 : -0x1.6a09e667f3bcdp+0;
+#pragma omp simd
+    for (int i = 0; i < count; i++) {
+        const double a = (sign * u[i] - at) * scale, b = fabs(a) > 40.0 ? 40.0 : fabs(a), e = ew_k_expm1(b);
+        const double x = 0.5 * B * (e + e / (1.0 + e));
+        log_w[i] += ew_k_log_ndtr(turn * (a < 0.0 ? -x : x));
+    }
 }

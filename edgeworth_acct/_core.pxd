@@ -1,4 +1,4 @@
-"""Mirror of csrc/edgeworth.h and csrc/special.h."""
+"""Mirror of csrc/edgeworth.h, csrc/special.h and csrc/kernels.h."""
 
 from libc.stdint cimport int64_t
 
@@ -44,3 +44,14 @@ cdef extern from "special.h" nogil:
     void ew_cexpm1mx(double *out, double re, double im) noexcept
     double ew_erfcx(double x) noexcept
     double ew_log_ndtr(double x) noexcept
+
+
+cdef extern from "kernels.h" nogil:
+    double ew_k_exp(double x) noexcept
+    double ew_k_expm1(double x) noexcept
+    double ew_k_expm1mx(double x) noexcept
+    double ew_k_log1p(double x) noexcept
+    double ew_k_atan2(double y, double x) noexcept
+    void ew_k_sincos(double *sine, double *cosine, double x) noexcept
+    double ew_k_erfcx(double x) noexcept
+    double ew_k_log_ndtr(double x) noexcept

@@ -209,3 +209,51 @@ def erfcx(double x):
 
 def log_ndtr(double x):
     return ew_log_ndtr(x)
+
+
+# Kernels, for tests: element by element over equally long 1-D arrays.
+
+ctypedef double (*kernel)(double) noexcept nogil
+
+
+cdef int map_kernel(double[::1] out, kernel function, const double[::1] x) except -1:
+    cdef Py_ssize_t i
+    for i in range(x.shape[0]):
+        out[i] = function(x[i])
+    return 0
+
+
+def k_exp(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_exp, x)
+
+
+def k_expm1(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_expm1, x)
+
+
+def k_expm1mx(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_expm1mx, x)
+
+
+def k_log1p(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_log1p, x)
+
+
+def k_erfcx(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_erfcx, x)
+
+
+def k_log_ndtr(double[::1] out, const double[::1] x):
+    map_kernel(out, ew_k_log_ndtr, x)
+
+
+def k_atan2(double[::1] out, const double[::1] y, const double[::1] x):
+    cdef Py_ssize_t i
+    for i in range(x.shape[0]):
+        out[i] = ew_k_atan2(y[i], x[i])
+
+
+def k_sincos(double[::1] sine, double[::1] cosine, const double[::1] x):
+    cdef Py_ssize_t i
+    for i in range(x.shape[0]):
+        ew_k_sincos(&sine[i], &cosine[i], x[i])

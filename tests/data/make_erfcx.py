@@ -1,7 +1,7 @@
-"""Make the coefficient table of ew_erfcx in csrc/special.c.
+"""Make the coefficient table of ew_k_erfcx in csrc/kernels.h.
 
     python tests/data/make_erfcx.py            print the table
-    python tests/data/make_erfcx.py --check    exit 1 unless csrc/special.c holds exactly this table
+    python tests/data/make_erfcx.py --check    exit 1 unless csrc/kernels.h holds exactly this table
 
 (1 + 2x) erfcx(x) is smooth on [0, inf] in t = (x - 4)/(x + 4) in [-1, 1] (the variable and the factor are those of
 M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1+2x)exp(x^2)erfc x", Math. Comp. 36, 1981).  The
@@ -15,7 +15,7 @@ import sys
 import mpmath as mp
 
 K, DEGREE, SAMPLES = 4, 24, 80
-SOURCE = pathlib.Path(__file__).parents[2] / "csrc" / "special.c"
+SOURCE = pathlib.Path(__file__).parents[2] / "csrc" / "kernels.h"
 
 
 def erfcx(x):
@@ -51,7 +51,7 @@ def coefficients():
 def table():
     """The C array, highest power last."""
     rows = [f"    {c.hex()}, /* {c:+.17g} */" for c in coefficients()]
-    return "static const double erfcx_poly[] = {\n" + "\n".join(rows) + "\n};"
+    return "static const double ew_erfcx_poly[25] = {\n" + "\n".join(rows) + "\n};"
 
 
 if __name__ == "__main__":
