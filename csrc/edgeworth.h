@@ -30,6 +30,10 @@ typedef enum {
     EW_BAD_RTOL,       /* rtol must be finite and > 0 */
     EW_PRECISION,      /* no interval of the wanted width could be certified */
     EW_UNREACHABLE,    /* no value of the parameter in its range meets the target */
+    EW_BAD_METHOD,     /* not a value of ew_method (expansion.h) */
+    EW_BAD_ORDER,      /* the order of an expansion, or of a cumulant, is out of range */
+    EW_BAD_TILT,       /* tilt must satisfy |tilt| <= 1e6 */
+    EW_NO_ROOT,        /* the expansion gives no probability here, or takes the value nowhere */
     EW_STATUS_COUNT
 } ew_status;
 

@@ -16,17 +16,23 @@ from edgeworth_acct.accounting import (
 )
 from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.errors import PrecisionError
+from edgeworth_acct.loss import cumulants
+from edgeworth_acct.renyi import gdp_mu, rdp_epsilon, renyi_divergence
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bounds",
     "PrecisionError",
+    "cumulants",
     "delta",
     "delta_bounds",
     "epsilon",
     "epsilon_bounds",
+    "gdp_mu",
     "max_sampling_rate",
     "max_steps",
     "noise_multiplier",
+    "rdp_epsilon",
+    "renyi_divergence",
 ]

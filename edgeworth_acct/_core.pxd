@@ -1,4 +1,4 @@
-"""Mirror of csrc/edgeworth.h, csrc/special.h and csrc/kernels.h."""
+"""Mirror of csrc/edgeworth.h, csrc/expansion.h, csrc/special.h and csrc/kernels.h."""
 
 from libc.stdint cimport int64_t
 
@@ -15,6 +15,10 @@ cdef extern from "edgeworth.h" nogil:
         EW_BAD_RTOL
         EW_PRECISION
         EW_UNREACHABLE
+        EW_BAD_METHOD
+        EW_BAD_ORDER
+        EW_BAD_TILT
+        EW_NO_ROOT
         EW_STATUS_COUNT
 
     ctypedef enum ew_adjacency:
@@ -36,6 +40,31 @@ cdef extern from "edgeworth.h" nogil:
                            ew_adjacency adjacency, void *work) noexcept
     ew_status ew_max_sampling_rate(double *out, double epsilon, double sigma, int64_t steps, double delta,
                                    ew_adjacency adjacency, void *work) noexcept
+
+
+cdef extern from "expansion.h" nogil:
+    enum:
+        EW_CUMULANTS_MAX
+        EW_ORDER_MAX
+
+    ctypedef enum ew_method:
+        EW_EDGEWORTH
+        EW_TILTED
+        EW_RDP
+        EW_GDP
+
+    ew_status ew_cumulants(double *out, double sigma, double q, ew_adjacency adjacency, double tilt, int order,
+                           void *work) noexcept
+    ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps, double delta,
+                                  ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
+    ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, double epsilon,
+                                ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
+    ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
+                                           ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
+    ew_status ew_renyi(double *out, double sigma, double q, double order, ew_adjacency adjacency, void *work) noexcept
+    ew_status ew_gdp(double *out, double sigma, double q, int64_t steps, ew_adjacency adjacency) noexcept
+    void ew_series_coefficients(double *a, const double *lam, int order) noexcept
+    void ew_half_hermite(double *I, double u, int top) noexcept
 
 
 cdef extern from "special.h" nogil:

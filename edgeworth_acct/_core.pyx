@@ -19,6 +19,10 @@ STATUS = {
     "EW_BAD_RTOL": EW_BAD_RTOL,
     "EW_PRECISION": EW_PRECISION,
     "EW_UNREACHABLE": EW_UNREACHABLE,
+    "EW_BAD_METHOD": EW_BAD_METHOD,
+    "EW_BAD_ORDER": EW_BAD_ORDER,
+    "EW_BAD_TILT": EW_BAD_TILT,
+    "EW_NO_ROOT": EW_NO_ROOT,
 }
 STATUS_COUNT = EW_STATUS_COUNT
 
@@ -28,6 +32,15 @@ ADJACENCY = {
     "remove": EW_REMOVE,
     "replace_one": EW_REPLACE_ONE,
 }
+
+METHOD = {
+    "edgeworth": EW_EDGEWORTH,
+    "tilted_edgeworth": EW_TILTED,
+    "rdp": EW_RDP,
+    "gdp": EW_GDP,
+}
+CUMULANTS_MAX = EW_CUMULANTS_MAX
+ORDER_MAX = EW_ORDER_MAX
 
 
 # Workspaces.  One call owns one; the pool keeps at most POOL_LIMIT of them for the next calls.  Every touch of the
@@ -187,7 +200,99 @@ def max_steps_array(int64_t[::1] result, const double[:] epsilon, const double[:
     return status, size
 
 
-# Special functions, for tests.
+# Estimates: epsilon (a, b, x = sigma, q, delta), delta (sigma, q, epsilon), the noise multiplier (epsilon, q, delta).
+
+ctypedef ew_status (*estimate_function)(double *, double, double, int64_t, double, ew_adjacency, ew_method, int,
+                                        void *) noexcept nogil
+
+
+cdef tuple estimate(estimate_function function, double a, double b, int64_t steps, double x, int adjacency, int method,
+                    int order):
+    cdef double out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = function(&out, a, b, steps, x, <ew_adjacency> adjacency, <ew_method> method, order, workspace.memory)
+    give_back(workspace)
+    return status, out
+
+
+cdef tuple estimate_array(estimate_function function, double[::1] result, const double[:] a, const double[:] b,
+                          const int64_t[:] steps, const double[:] x, int adjacency, int method, int order):
+    cdef ew_status status = EW_OK
+    cdef Py_ssize_t i, size = result.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        for i in range(size):
+            status = function(&result[i], a[i], b[i], steps[i], x[i], <ew_adjacency> adjacency, <ew_method> method,
+                              order, workspace.memory)
+            if status != EW_OK:
+                size = i
+                break
+    give_back(workspace)
+    return status, size
+
+
+def estimate_epsilon(double sigma, double q, int64_t steps, double delta, int adjacency, int method, int order):
+    return estimate(ew_estimate_epsilon, sigma, q, steps, delta, adjacency, method, order)
+
+
+def estimate_delta(double sigma, double q, int64_t steps, double epsilon, int adjacency, int method, int order):
+    return estimate(ew_estimate_delta, sigma, q, steps, epsilon, adjacency, method, order)
+
+
+def estimate_noise_multiplier(double epsilon, double q, int64_t steps, double delta, int adjacency, int method,
+                              int order):
+    return estimate(ew_estimate_noise_multiplier, epsilon, q, steps, delta, adjacency, method, order)
+
+
+def estimate_epsilon_array(result, sigma, q, steps, delta, int adjacency, int method, int order):
+    return estimate_array(ew_estimate_epsilon, result, sigma, q, steps, delta, adjacency, method, order)
+
+
+def estimate_delta_array(result, sigma, q, steps, epsilon, int adjacency, int method, int order):
+    return estimate_array(ew_estimate_delta, result, sigma, q, steps, epsilon, adjacency, method, order)
+
+
+def estimate_noise_multiplier_array(result, epsilon, q, steps, delta, int adjacency, int method, int order):
+    return estimate_array(ew_estimate_noise_multiplier, result, epsilon, q, steps, delta, adjacency, method, order)
+
+
+def cumulants(double[::1] result, double sigma, double q, int adjacency, double tilt):
+    cdef ew_status status
+    cdef int order = <int> result.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = ew_cumulants(&result[0], sigma, q, <ew_adjacency> adjacency, tilt, order, workspace.memory)
+    give_back(workspace)
+    return status
+
+
+def renyi(double sigma, double q, double order, int adjacency):
+    cdef double out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = ew_renyi(&out, sigma, q, order, <ew_adjacency> adjacency, workspace.memory)
+    give_back(workspace)
+    return status, out
+
+
+def gdp(double sigma, double q, int64_t steps, int adjacency):
+    cdef double out
+    cdef ew_status status = ew_gdp(&out, sigma, q, steps, <ew_adjacency> adjacency)
+    return status, out
+
+
+# Parts of the expansions and special functions, for tests.
+
+def series_coefficients(double[::1] a, const double[::1] lam, int order):
+    ew_series_coefficients(&a[0], &lam[0], order)
+
+
+def half_hermite(double[::1] values, double u):
+    ew_half_hermite(&values[0], u, <int> values.shape[0] - 1)
+
 
 def log1pmx(double x):
     return ew_log1pmx(x)

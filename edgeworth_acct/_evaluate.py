@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgeworth_acct._core import STATUS
 from edgeworth_acct.arguments import Argument, adjacency_code, at, thread_count
 from edgeworth_acct.errors import STATUS_ERRORS, PrecisionError
 
@@ -16,13 +17,17 @@ _CERTIFIED = "sigma in [0.1, 1e4], q in [1e-12, 1], steps in [1, 10**13], delta 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One function of the core: its scalar and array forms, its arguments, its results, and what it may fail to do."""
+    """One function of the core: its scalar and array forms, its arguments, its results, and what it may fail to do.
+
+    `imprecise` says what PrecisionError means for an estimate; "" is a kernel that certifies an interval.
+    """
 
     scalar: Callable
     array: Callable
     arguments: tuple[Argument, ...]
     outputs: tuple[type, ...]
     unreachable: str = ""
+    imprecise: str = ""
     types: tuple[type, ...] = field(init=False)
 
     def __post_init__(self):
@@ -103,6 +108,10 @@ def _failure(kernel, status, values, options, index=()):
         if argument.name == name:
             return exception(argument.refusal(named[name], index))
     where = ", ".join(f"{key}={value!r}" for key, value in named.items()) + at(index)
+    if status == STATUS["EW_NO_ROOT"]:
+        return exception(f"the expansion gives no probability, or meets the target nowhere, for {where}")
+    if exception is PrecisionError and kernel.imprecise:
+        return exception(f"{kernel.imprecise}, for {where}; the domain is {_CERTIFIED}")
     if exception is PrecisionError:
         width = f" of relative width {options[0]!r}" if options else ""
         return exception(f"no interval{width} could be certified for {where}; the certified domain is {_CERTIFIED}")

@@ -87,13 +87,29 @@ DELTA = Argument("delta", "in (0, 1), both ends excluded", lambda x: (x > 0) & (
 EPSILON = Argument("epsilon", "finite", np.isfinite)
 TARGET_EPSILON = Argument("epsilon", "finite and >= 0", lambda x: (x >= 0) & (x < np.inf))
 RTOL = Argument("rtol", "finite and > 0", _finite_and_positive)
+TILT = Argument("tilt", "in [-1e6, 1e6]", lambda x: abs(x) <= 1e6)
 
 
-def rtol_value(rtol):
-    """`rtol` as a float; it is one number for the whole call."""
-    value = RTOL.convert(rtol)
-    if type(value) is not float:
-        raise TypeError(f"rtol must be a single real number ({RTOL.allowed}), got an array of shape {value.shape}")
+def single(argument, value):
+    """`value` converted; it is one number for the whole call."""
+    value = argument.convert(value)
+    if isinstance(value, np.ndarray):
+        kind = "integer" if argument.integer else "real number"
+        wanted = f"{argument.name} must be a single {kind} ({argument.allowed})"
+        raise TypeError(f"{wanted}, got an array of shape {value.shape}")
+    return value
+
+
+def order_value(order, low, high):
+    """`order` as an int in [low, high]."""
+    try:
+        value = operator.index(order)
+    except TypeError:
+        value = None
+    if value is None or isinstance(order, bool):
+        raise TypeError(f"order must be an integer in [{low}, {high}], got {order!r}")
+    if not low <= value <= high:
+        raise ValueError(f"order must be an integer in [{low}, {high}], got {order!r}")
     return value
 
 

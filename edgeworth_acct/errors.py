@@ -4,7 +4,7 @@ from edgeworth_acct._core import STATUS
 
 
 class PrecisionError(ArithmeticError):
-    """No interval of the wanted width could be certified for these arguments."""
+    """No interval could be certified, or no estimate formed, for these arguments."""
 
 
 #: status -> (exception, the argument it speaks of; None where it speaks of the whole call).
@@ -18,4 +18,8 @@ STATUS_ERRORS = {
     STATUS["EW_BAD_RTOL"]: (ValueError, "rtol"),
     STATUS["EW_PRECISION"]: (PrecisionError, None),
     STATUS["EW_UNREACHABLE"]: (ValueError, None),
+    STATUS["EW_BAD_METHOD"]: (ValueError, "method"),
+    STATUS["EW_BAD_ORDER"]: (ValueError, "order"),
+    STATUS["EW_BAD_TILT"]: (ValueError, "tilt"),
+    STATUS["EW_NO_ROOT"]: (PrecisionError, None),
 }

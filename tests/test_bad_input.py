@@ -120,7 +120,7 @@ def test_unknown_method(function, value):
 
 
 def test_order_without_an_expansion():
-    with pytest.raises(ValueError, match='order must be None with method="certified", got 2'):
+    with pytest.raises(ValueError, match="order must be None with method='certified', got 2"):
         call(ea.epsilon, order=2)
 
 

@@ -17,7 +17,7 @@ from edgeworth_acct import _core, errors
 
 PACKAGE = Path(edgeworth_acct.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ["", ".accounting", ".arguments", ".bounds", ".cli", ".errors", "._evaluate"]
+MODULES = ["", ".accounting", ".arguments", ".bounds", ".cli", ".errors", ".estimates", ".loss", ".renyi", "._evaluate"]
 
 
 def test_version_and_public_names():
@@ -70,24 +70,26 @@ def test_stubs_say_what_the_binding_has():
 
 
 def test_binding_mirrors_the_header():
-    header = (ROOT / "csrc" / "edgeworth.h").read_text()
-    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    headers = [(ROOT / "csrc" / name).read_text() for name in ("edgeworth.h", "expansion.h")]
+    code = re.sub(r"/\*.*?\*/", "", "".join(headers), flags=re.DOTALL)
     declared = (ROOT / "edgeworth_acct" / "_core.pxd").read_text()
     for name in re.findall(r"\bew_\w+(?=\()", code):
         assert f"{name}(" in declared
-    status, adjacency = re.findall(r"typedef enum {(.*?)}", code, flags=re.DOTALL)
+    status, adjacency, method = re.findall(r"typedef enum {(.*?)}", code, flags=re.DOTALL)
     assert ["EW_OK", *re.findall(r"EW_\w+", status)[1:-1]] == sorted(_core.STATUS, key=_core.STATUS.get)
     order = [name.removeprefix("EW_").lower() for name in re.findall(r"EW_\w+", adjacency)]
     assert {name: code for code, name in enumerate(order)} == _core.ADJACENCY
+    assert sorted(_core.METHOD.values()) == list(range(method.count("EW_")))
 
 
 def test_every_status_becomes_an_exception():
     assert sorted(_core.STATUS.values()) == list(range(_core.STATUS_COUNT))
     assert _core.STATUS["EW_OK"] == 0
     assert sorted(errors.STATUS_ERRORS) == list(range(1, _core.STATUS_COUNT))
+    arguments = {"sigma", "q", "steps", "delta", "epsilon", "adjacency", "rtol", "method", "order", "tilt"}
     for exception, argument in errors.STATUS_ERRORS.values():
         assert issubclass(exception, ValueError | errors.PrecisionError)
-        assert argument in {None, "sigma", "q", "steps", "delta", "epsilon", "adjacency", "rtol"}
+        assert argument is None or argument in arguments
 
 
 def test_precision_error_is_an_arithmetic_error():

@@ -1,0 +1,179 @@
+/* cumulants.c - cumulants of the loss under the tilted law, in doubles, each with a bound of its error.
+ *
+ * Formula  central moments mu_k under the weights p e^{c loss}, then  kappa_k = mu_k - sum_{j<k} C(k-1, j-1) kappa_j mu_{k-j},
+ *          exact for moments about any point, so the point need only be near the mean.
+ *          The mean itself may be far smaller than the losses (q^2 against q).  E[g] = E[g e^{-loss}] = 1 gives
+ *              M'(c) = E[g (loss (e^{c loss} - 1) + E2(-loss))],  E2(x) = e^x - 1 - x,
+ *          whose terms have one sign for c >= 0 and for c <= -1 (there with the laws exchanged: c + 1 and e^{-loss} outside).
+ * Error    u = EW_U.  A loss is within 8 u of itself, a weight within (12 + 2 |exponent|) u; both go through every sum
+ *          term by term, the sums add one u per term of a pairwise tree, and the recursion adds up what its terms carry.
+ */
+#include "special.h"
+#include "tilt.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double BUDGET = 34.0; /* e^-34 = 2e-15, of bounds that are a hundred times too large in practice */
+
+int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, int order, ew_scratch *ws)
+{
+    ew_plan plan;
+    *sheet = (ew_sheet){m, 0, low, high, ws->coarse[0], ws->coarse[1], ws->coarse[2], 0.0};
+    if (!ew_plan_nodes(&plan, m, low, high, order, BUDGET, ws->coarse[3]))
+        return 0;
+    sheet->count = plan.count;
+    for (int i = 0; i < plan.count; i++) {
+        const double y = (plan.first + i) * plan.hy, u = m->s * y + m->shift;
+        if (m->kind == EW_KIND_REPLACE) {
+            const double up = m->odds * exp(y), um = m->odds * exp(-y), far = y >= 0.0 ? um : up;
+            sheet->loss[i] = copysign(log1p(2.0 * m->odds * sinh(fabs(y)) / (1.0 + far)), y);
+            sheet->lw[i] = m->log1mq + log1p(up) - 0.5 * u * u;
+        } else {
+            const double l = ew_plan_log_v(m, y);
+            sheet->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
+            sheet->lw[i] = (m->kind == EW_KIND_ADD ? 0.0 : l) - 0.5 * u * u;
+        }
+    }
+    sheet->log_norm = 0.5 * EW_LOG_2PI - log(m->s * plan.hy);
+    return 1;
+}
+
+int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order, ew_scratch *ws)
+{
+    if (sheet->count && c >= sheet->low && c <= sheet->high)
+        return 1;
+    const double wide = 0.2 + 0.2 * fabs(c);
+    const int near = fabs(c) * m->q < 3.0 * m->s; /* K may be tiny: both laws, too */
+    if (ew_sheet_fill(sheet, m, near ? fmin(-1.0, c - wide) : c - wide, near ? fmax(0.0, c + wide) : c + wide, order, ws))
+        return 1;
+    sheet->count = 0;
+    return 0;
+}
+
+/* M - 1 = E[g (E2(z loss) + z E2(-loss))] where the nodes hold both laws, terms of one sign outside (-1, 0); else log M itself. */
+double ew_sheet_k(const ew_sheet *sheet, double c)
+{
+    double m0 = 0.0, top = -INFINITY, sum = 0.0;
+    for (int i = 0; i < sheet->count; i++)
+        top = fmax(top, sheet->lw[i] - sheet->log_norm + c * sheet->loss[i]);
+    if (sheet->low > -1.0 || sheet->high < 0.0 || top > 600.0) {
+        for (int i = 0; i < sheet->count; i++)
+            sum += exp(sheet->lw[i] - sheet->log_norm + c * sheet->loss[i] - top);
+        return top + log(sum);
+    }
+    for (int i = 0; i < sheet->count; i++) {
+        const double l = sheet->loss[i], x = c * l, lw = sheet->lw[i] - sheet->log_norm;
+        if (fmax(fabs(x), fabs(l)) < 30.0)
+            m0 += exp(lw) * (ew_expm1mx(x) + c * ew_expm1mx(-l));
+        else
+            m0 += exp(lw + x) - exp(lw) * (1.0 + x) + c * (exp(lw - l) - exp(lw) * (1.0 - l));
+    }
+    return log1p(fmax(m0, -1.0 + 1e-300));
+}
+
+void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at)
+{
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0, top = -INFINITY;
+    for (int i = 0; i < sheet->count; i++)
+        top = fmax(top, sheet->lw[i] + c * sheet->loss[i]);
+    for (int i = 0; i < sheet->count; i++) {
+        const double d = sheet->loss[i] - at, p = exp(sheet->lw[i] + c * sheet->loss[i] - top);
+        s0 += p;
+        s1 += p * d;
+        s2 += p * d * d;
+    }
+    out[0] = s1 / s0;
+    out[1] = fmax(0.0, s2 / s0 - out[0] * out[0]);
+}
+
+/* M'(c)/M(c) in the form that does not cancel, given the sum s0 of the weights; *err: its error in u */
+static double bracketed_mean(double *err, const ew_sheet *sheet, double c, double top, double s0)
+{
+    const double flip = c < -0.5 ? -1.0 : 1.0, z = c < -0.5 ? -1.0 - c : c; /* exchanged: loss -> -loss under the second law */
+    double sum = 0.0, size = 0.0;
+    for (int i = 0; i < sheet->count; i++) {
+        const double l = sheet->loss[i], lw = sheet->lw[i] - (flip < 0.0 ? l : 0.0) - top, x = z * (flip * l);
+        const double w = exp(lw), a = x < 30.0 ? w * expm1(x) : exp(lw + x) - w, b = -flip * l < 700.0 ? w * ew_expm1mx(-flip * l) : 0.0;
+        const double term = flip * l * a + b, unit = 30.0 + 2.0 * fabs(lw) + 4.0 * fabs(x);
+        sum += term;
+        size += unit * (fabs(l * a) + b);
+    }
+    *err = (size + (10.0 + sqrt((double)sheet->count)) * fabs(sum)) / s0;
+    return flip * sum / s0;
+}
+
+void ew_sheet_cumulants(double *kappa, double *err, ew_sheet *sheet, double c, int order)
+{
+    double mu[EW_CUMULANTS_MAX + 1] = {0.0}, bad[EW_CUMULANTS_MAX + 1] = {0.0}, top = -INFINITY, s0 = 0.0, s1 = 0.0, size = 0.0, loose = 0.0;
+    const int count = sheet->count;
+    for (int i = 0; i < count; i++)
+        top = fmax(top, sheet->lw[i] + c * sheet->loss[i]);
+    for (int i = 0; i < count; i++) {
+        const double l = sheet->loss[i], e = sheet->lw[i] + c * l - top, p = exp(e), unit = 20.0 + 2.0 * (fabs(sheet->lw[i]) + fabs(c * l));
+        sheet->p[i] = p;
+        s0 += p;
+        s1 += p * l;
+        size += p * fabs(l);
+        loose += unit * p * fabs(l);
+    }
+    double mean = s1 / s0, mean_err = EW_U * (loose + (10.0 + count) * size) / s0;
+    if (mean_err > 2e-15 * fabs(mean) && size > 4.0 * fabs(s1)) {
+        double other;
+        const double m = bracketed_mean(&other, sheet, c, top, s0);
+        if (EW_U * other < mean_err) {
+            mean = m;
+            mean_err = EW_U * other;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        const double l = sheet->loss[i], d = l - mean, p = sheet->p[i] / s0, unit = 30.0 + 2.0 * (fabs(sheet->lw[i]) + fabs(c * l));
+        const double off = d != 0.0 ? 9.0 * fabs(l / d) + 1.0 : 0.0; /* relative error of d in u; the mean is taken as it is */
+        double t = p * d, a = unit;
+        for (int k = 1; k <= order; k++) {
+            a += off + 1.0;
+            mu[k] += t;
+            bad[k] += fabs(t) * a;
+            t *= d;
+        }
+    }
+    for (int k = 1; k <= order; k++) { /* the mean taken as it is leaves mu[1], which is the error of one of the two */
+        double binomial = 1.0, term = 0.0, carried = 0.0;
+        bad[k] *= EW_U;
+        kappa[k] = mu[k];
+        err[k] = bad[k];
+        for (int j = 1; j < k; j++) { /* C(k-1, j-1) */
+            term = binomial * kappa[j] * mu[k - j];
+            kappa[k] -= term;
+            carried += binomial * (err[j] * fabs(mu[k - j]) + fabs(kappa[j]) * bad[k - j]) + 4.0 * EW_U * (fabs(term) + fabs(kappa[k]));
+            binomial = binomial * (k - j) / j;
+        }
+        err[k] += carried;
+    }
+    kappa[1] = mean;
+    err[1] = mean_err;
+}
+
+/* q = 1: the loss is normal */
+static void normal(double *kappa, double *err, const ew_model *m, double c, int order)
+{
+    const double mu2 = (m->kind == EW_KIND_REPLACE ? 4.0 : 1.0) / (m->s * m->s);
+    memset(kappa, 0, sizeof *kappa * (size_t)(order + 1));
+    memset(err, 0, sizeof *err * (size_t)(order + 1));
+    kappa[1] = mu2 * (0.5 + c);
+    if (order > 1)
+        kappa[2] = mu2;
+}
+
+int ew_cumulants_double(double *kappa, double *err, const ew_model *m, double c, int order, ew_scratch *ws)
+{
+    ew_sheet sheet;
+    if (m->q == 1.0) {
+        normal(kappa, err, m, c, order);
+        return 1;
+    }
+    if (!ew_sheet_fill(&sheet, m, c, c, order, ws))
+        return 0;
+    ew_sheet_cumulants(kappa, err, &sheet, c, order);
+    return 1;
+}
