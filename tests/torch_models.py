@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from edgeworth_acct.torch_adapter import DPPlan
+
 SIZE, LENGTH, VOCABULARY = 4, 7, 40
 _SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 _FORMS = {"vocab_size": VOCABULARY, "max_position_embeddings": 16}
@@ -136,3 +138,14 @@ def build(name, dtype=torch.float64, seed=0):
 def run(model, loss, batch):
     """Losses of the batch, shape (B,)."""
     return loss(model(**{key: value for key, value in batch.items() if key != "labels"}), batch)
+
+
+# A data set that a small network learns in a dozen private steps.
+DATA = [(torch.tensor([float(k % 2), 1.0, k / 60]), torch.tensor(k % 2)) for k in range(60)]
+PLAN = DPPlan.calibrate(n=60, expected_batch=20, steps=12, epsilon=8.0, delta=1e-3)
+SEEDED = {"insecure_reproducible": True, "seed": 0, "progress": False}
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.1), nn.Tanh(), nn.Linear(16, 2))

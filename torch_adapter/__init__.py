@@ -9,7 +9,8 @@
 from edgeworth_acct.torch_adapter.engine import DPEngine
 from edgeworth_acct.torch_adapter.optim import DPAdamW
 from edgeworth_acct.torch_adapter.plan import DPPlan
-from edgeworth_acct.torch_adapter.prepare import prepare
+from edgeworth_acct.torch_adapter.preparation import prepare
 from edgeworth_acct.torch_adapter.rules import register_rule
+from edgeworth_acct.torch_adapter.training import Callback, FitResult, Run, fit
 
-__all__ = ["DPAdamW", "DPEngine", "DPPlan", "prepare", "register_rule"]
+__all__ = ["Callback", "DPAdamW", "DPEngine", "DPPlan", "FitResult", "Run", "fit", "prepare", "register_rule"]

@@ -7,7 +7,7 @@ from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.torch_adapter.capture import Stash
 from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
 from edgeworth_acct.torch_adapter.ledger import Ledger
-from edgeworth_acct.torch_adapter.noise import Key, add_noise_
+from edgeworth_acct.torch_adapter.noise import Key, release_
 from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.sampler import LogicalStep, poisson
 
@@ -94,7 +94,11 @@ class DPEngine:
         self.ledger = Ledger()
         #: Called with the engine at the beginning of every logical step, before its batch is drawn.
         self.before_step = []
-        self._group = process_group
+        self.process_group = process_group
+        #: This process among those that share a batch, and their number.
+        self.rank, self.ranks = 0, 1
+        if _many():
+            self.rank, self.ranks = distributed.get_rank(process_group), distributed.get_world_size(process_group)
         self._key = self._shared(Key.from_seed(seed) if insecure_reproducible else Key())
         self._capture = _MODES[mode](model)
         self._totals = {}
@@ -127,9 +131,6 @@ class DPEngine:
         return self._steps(n, micro_batch)
 
     def _steps(self, n, micro_batch):
-        rank, ranks = 0, 1
-        if _many():
-            rank, ranks = distributed.get_rank(self._group), distributed.get_world_size(self._group)
         while self.ledger.steps < self.plan.steps:
             if self._open:
                 raise RuntimeError("engine.step() must end a logical step before the next one begins")
@@ -137,7 +138,7 @@ class DPEngine:
                 hook(self)
             self._open, self._totals = True, {}
             batch = poisson(self._key.generator("sample"), n, self.plan.q)
-            yield LogicalStep(self.ledger.steps, batch[rank::ranks], micro_batch, self._announce)
+            yield LogicalStep(self.ledger.steps, batch[self.rank :: self.ranks], micro_batch, self._announce)
 
     def _announce(self, batch):
         self._announced = batch
@@ -260,7 +261,7 @@ class DPEngine:
             totals = [self._totals.pop(p, None) for p in self.parameters.values()]
             totals = [torch.zeros_like(wide(p)) if t is None else t for t, p in zip(totals, self.parameters.values())]
             self._reduce(totals)
-            add_noise_(totals, self.plan.sigma * self.plan.clip, self._key)
+            release_(totals, self.plan.sigma * self.plan.clip, self.plan.expected_batch, self._key)
             self._key.advance()
             self._open = self.plan.sampling == "unamplified"
             self._announced = None
@@ -268,11 +269,21 @@ class DPEngine:
                 for parameter in group["params"]:
                     parameter.grad = None
             for parameter, total in zip(self.parameters.values(), totals):
-                parameter.grad = total.div_(self.plan.expected_batch).to(parameter.dtype)
+                parameter.grad = total.to(parameter.dtype)
         del totals
         self.optimizer.step()
         for parameter in self.parameters.values():
             parameter.grad = None
+
+    def step_seed(self, label: str) -> int:
+        """A secret integer that belongs to the next (or current) step and this rank: to seed dropout with, say.
+
+        Parameters
+        ----------
+        label : str
+            Purpose; other purposes have other integers.
+        """
+        return self._key.integer(f"user {label} {self.rank}")
 
     def epsilon(self) -> Bounds:
         """Certified bounds of what the steps released so far cost, at the plan's delta."""
@@ -325,16 +336,16 @@ class DPEngine:
             return key
         device = next(iter(self.parameters.values())).device
         secret = torch.tensor(list(key.secret), dtype=torch.uint8, device=device)
-        source = distributed.get_global_rank(self._group or distributed.group.WORLD, 0)
+        source = distributed.get_global_rank(self.process_group or distributed.group.WORLD, 0)
         for tensor in (secret, *(parameter.detach() for parameter in self.model.parameters())):
-            distributed.broadcast(tensor, source, group=self._group)
+            distributed.broadcast(tensor, source, group=self.process_group)
         return Key(bytes(secret.tolist()))
 
     def _reduce(self, totals):
         """Sum over ranks, in one message."""
         if _many():
             flat = torch.cat([total.flatten() for total in totals])
-            distributed.all_reduce(flat, group=self._group)
+            distributed.all_reduce(flat, group=self.process_group)
             for total, part in zip(totals, flat.split([total.numel() for total in totals])):
                 total.copy_(part.view_as(total))
 

@@ -114,41 +114,44 @@ class Outer:
 
 @dataclass
 class Rows:
-    """Gradients with values_t added to row ids_t: ids (B, T), values (B, T, n)."""
+    """Gradients with values_t added to row ids_t, but none to row `skip`: ids (B, T), values (B, T, n)."""
 
     ids: Tensor
     values: Tensor
+    skip: int = -1
 
     def clear(self, examples):
         """As `Dense.clear`."""
         self.values = _cleared(self.values, examples)
 
+    def _present(self):
+        return wide(self.values).masked_fill((self.ids == self.skip)[..., None], 0)
+
     def dense(self, shape):
         """As `Dense.dense`."""
         result = torch.zeros(len(self.ids), *shape, dtype=wide(self.values).dtype, device=self.values.device)
-        index = self.ids[..., None].expand(self.values.shape)
-        return result.scatter_add_(1, index, wide(self.values))
+        return result.scatter_add_(1, self.ids[..., None].expand(self.values.shape), self._present())
 
     def square_and_scale(self, grams):
-        """Squared norms, and sum_t |row_t| |column_t|, which scales their rounding; each (B,)."""
-        gram = grams(self.values)
-        equal = self.ids[:, :, None] == self.ids[:, None, :]
-        return (gram * equal).sum((1, 2)), gram.diagonal(dim1=1, dim2=2).sqrt().sum(1)
+        """As `Outer.square_and_scale`."""
+        gram, present = grams(self.values), self.ids != self.skip
+        equal = (self.ids[:, :, None] == self.ids[:, None, :]) & present[:, None]
+        return (gram * equal).sum((1, 2)), (gram.diagonal(dim1=1, dim2=2).sqrt() * present).sum(1)
 
     def dot(self, other):
-        """Inner products (B,) with the gradients of another use of the same parameter."""
+        """As `Outer.dot`."""
         if isinstance(other, Rows):
             equal = self.ids[:, :, None] == other.ids[:, None, :]
-            return (product(self.values, other.values.transpose(1, 2)) * equal).sum((1, 2))
-        tokens = other.rows.shape[1]
-        picked = other.rows.gather(2, self.ids[:, None, :].expand(-1, tokens, -1))
-        return (wide(picked) * product(other.columns, self.values.transpose(1, 2))).sum((1, 2))
+            return (product(self._present(), other._present().transpose(1, 2)) * equal).sum((1, 2))
+        picked = other.rows.gather(2, self.ids[:, None, :].expand(-1, other.rows.shape[1], -1))
+        return (wide(picked) * product(other.columns, self._present().transpose(1, 2))).sum((1, 2))
 
     def weighted(self, weights, total, shape):
         """As `Dense.weighted`."""
-        values = wide(self.values) * weights[:, None, None]
         if total is None:  # what the backward pass of an embedding does itself
-            return torch.ops.aten.embedding_dense_backward(values, self.ids, shape[0], -1, False)
+            values = wide(self.values) * weights[:, None, None]
+            return torch.ops.aten.embedding_dense_backward(values, self.ids, shape[0], self.skip, False)
+        values = self._present() * weights[:, None, None]
         return total.index_add_(0, self.ids.flatten(), values.flatten(0, 1))
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
 
 
 class Key:
@@ -43,28 +43,32 @@ class Key:
         return int.from_bytes(self.derive(label)[:8], "little") >> 1
 
 
-def add_noise_(tensors, std, key):
-    """Add independent N(0, std^2) noise in place; on CUDA from Philox with 63 secret bits per tensor.
+def release_(totals, std, divisor, key):
+    """Add independent N(0, std^2) noise to every coordinate and divide, in place.
 
-    torch's CPU generator would use 32 bits of its seed; NumPy's SFC64, with 256, fills blocks of 2^20 in parallel, each
-    with a stream of its own, so that the result does not depend on the number of threads.
+    torch's CPU generator would use 32 bits of its seed.  NumPy's SFC64, with 256, fills blocks of 2^17 numbers in
+    parallel, each from a stream of its own, so that the result does not depend on the number of threads.  On CUDA the
+    noise comes from Philox with 63 secret bits for each tensor.
     """
     blocks = []
-    for k, tensor in enumerate(tensors):
-        if tensor.is_cuda:
-            generator = torch.Generator(tensor.device).manual_seed(key.integer(f"noise {k}"))
-            tensor.add_(torch.empty_like(tensor).normal_(0.0, std, generator=generator))
-        elif tensor.device.type == "cpu" and tensor.is_contiguous():
-            flat = tensor.view(-1).numpy()
+    for k, total in enumerate(totals):
+        if total.is_cuda:
+            generator = torch.Generator(total.device).manual_seed(key.integer(f"noise {k}"))
+            total.add_(torch.empty_like(total).normal_(0.0, std, generator=generator)).div_(divisor)
+        elif total.device.type == "cpu":
+            flat = total.view(-1).numpy()
             blocks += [(flat[b : b + _BLOCK], key.generator(f"noise {k} {b}")) for b in range(0, flat.size, _BLOCK)]
         else:
-            elsewhere = torch.zeros(tensor.shape, dtype=tensor.dtype)
-            add_noise_([elsewhere], std, Key(key.derive(f"noise {k}")))
-            tensor.add_(elsewhere.to(tensor.device))
+            noise = torch.zeros(total.shape, dtype=total.dtype)
+            release_([noise], std, 1.0, Key(key.derive(f"noise {k}")))
+            total.add_(noise.to(total.device)).div_(divisor)
 
-    def fill(block):
+    def release(block):
         values, generator = block
-        values += std * generator.standard_normal(values.size, dtype=values.dtype)
+        noise = generator.standard_normal(values.size, dtype=values.dtype)
+        noise *= std
+        values += noise
+        values /= divisor
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(fill, blocks))
+        list(pool.map(release, blocks))

@@ -91,10 +91,8 @@ def _affine(module, rows, columns, grads):
 
 def embedding(module, inputs, grads):
     """Lookup table; rows of `padding_idx` have no gradient."""
-    ids, values = inputs.reshape(len(inputs), -1), grads.reshape(len(inputs), -1, grads.shape[-1])
-    if module.padding_idx is not None:
-        values = values.masked_fill((ids == module.padding_idx)[..., None], 0)
-    return {"weight": Rows(ids, values)}
+    skip = -1 if module.padding_idx is None else module.padding_idx
+    return {"weight": Rows(inputs.reshape(len(inputs), -1), tokens(grads), skip)}
 
 
 def layer_norm(module, inputs, grads):

@@ -1,0 +1,369 @@
+"""The training loop: sample, forward, backward, step; evaluate, report, checkpoint, resume."""
+
+import contextlib
+import json
+import signal
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import distributed, nn
+from torch.utils.data import default_collate
+
+from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.torch_adapter import checkpoint as files
+from edgeworth_acct.torch_adapter.engine import DPEngine
+from edgeworth_acct.torch_adapter.losses import inputs_and_batch, loss_function
+from edgeworth_acct.torch_adapter.optim import DPAdamW
+from edgeworth_acct.torch_adapter.plan import DPPlan
+
+_AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_LOSS_SCALE = 2.0**12  # of fp16: fixed, since one that follows the gradients would tell about them
+
+
+class Callback:
+    """What may happen beside the loop; all methods do nothing.
+
+    `run` is the `Run` in progress.  A callback with `state_dict` and `load_state_dict` is checkpointed with it.
+    """
+
+    def before_step(self, run):
+        """A logical step begins; its batch is not drawn yet.  Parameters may be rewritten here."""
+
+    def after_step(self, run):
+        """The optimizer has moved."""
+
+    def evaluated(self, run, entry):
+        """`entry` was added to ``run.history``."""
+
+
+@dataclass
+class Run:
+    """A run in progress, for callbacks."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    engine: DPEngine
+    plan: DPPlan
+    history: list = field(default_factory=list)
+    loss: float = float("nan")  # of the last logical batch; not private
+
+    @property
+    def step(self):
+        """Logical steps released."""
+        return self.engine.ledger.steps
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` leaves.
+
+    Attributes
+    ----------
+    epsilon : Bounds
+        Certified, for the released steps.
+    certificate : dict
+    history : list of dict
+        One entry for each evaluation: step, epsilon, ``loss_not_private``, and what `eval_fn` returned.
+    """
+
+    epsilon: Bounds
+    certificate: dict
+    history: list
+
+
+def fit(
+    model: nn.Module,
+    dataset,
+    plan: DPPlan,
+    *,
+    lr: float,
+    optimizer="adamw",
+    weight_decay: float = 0.0,
+    schedule="constant",
+    collate=default_collate,
+    loss="sequence_classification",
+    micro_batch: int = 32,
+    amp: str | None = None,
+    eval_fn=None,
+    evaluate_every: int | None = None,
+    checkpoint=None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    callbacks=(),
+    progress: bool = True,
+    process_group=None,
+    insecure_reproducible: bool = False,
+    seed: int | None = None,
+) -> FitResult:
+    """Train a model under a plan.
+
+    Guarantee: as `DPEngine`.  The loss on the progress bar and in the history is computed on the training data and is
+    not covered; nor is a choice made by `eval_fn` on data that is private too.
+
+    Parameters
+    ----------
+    model : Module
+        On the device where it is to be trained; parameters that require gradients are trained.
+    dataset : sequence
+        ``len(dataset) == plan.n``; records are ``dataset[i]``.
+    plan : DPPlan
+    lr : float
+        Learning rate.
+    optimizer : {"adamw", "adamw_bc"} or callable
+        torch.optim.AdamW, `DPAdamW` with bias correction for the noise, or ``parameters -> torch.optim.Optimizer``.
+    weight_decay : float
+        For the named optimizers.
+    schedule : {"constant", "linear"} or callable
+        Factor on the learning rate; a callable maps the fraction of steps done, in [0, 1), to it.
+    collate : callable
+        List of records to a dictionary of tensors, the model's arguments and "labels", or to a pair (inputs, labels).
+    loss : {"sequence_classification", "causal_lm"} or callable
+        ``(outputs, batch) -> losses`` of shape (B,).
+    micro_batch : int
+        Records of a forward pass.
+    amp : {"bf16", "fp16"}, optional
+        Activations under torch.autocast; norms, sums and noise stay in float32.
+    eval_fn : callable, optional
+        ``model -> dict`` of numbers, called in evaluation mode without gradients, by the first rank.
+    evaluate_every, checkpoint_every : int, optional
+        In logical steps; always after the last.
+    checkpoint : path, optional
+        Folder for plan.json, certificate.json, metrics.json, checkpoint.bin (secret: it holds the noise to come), and
+        in the end weights.pt.
+    resume : bool
+        Continue from the folder's checkpoint, if there is one; the result is that of a run without interruption.
+    callbacks : sequence of Callback
+    progress : bool
+        Show a progress bar (tqdm).
+    process_group, insecure_reproducible, seed
+        As in `DPEngine`.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is out of range; the folder holds a checkpoint and `resume` is false, or a checkpoint that is
+        damaged or of another run.
+    KeyboardInterrupt
+        After an interrupt, once the logical step is finished and the checkpoint written.
+
+    Examples
+    --------
+    >>> data = [(torch.randn(4), torch.tensor(k % 2)) for k in range(100)]
+    >>> plan = DPPlan.calibrate(n=100, expected_batch=20, steps=3, epsilon=1.0, delta=1e-3)
+    >>> result = fit(nn.Linear(4, 2), data, plan, lr=0.1, progress=False)
+    >>> bool(0.9 < result.epsilon.upper <= 1.0)
+    True
+    """
+    if len(dataset) != plan.n:
+        raise ValueError(f"dataset must have the plan's {plan.n} records, got {len(dataset)}")
+    if amp is not None and amp not in _AMP:
+        raise ValueError(f"amp must be None or one of {', '.join(map(repr, _AMP))}, got {amp!r}")
+    loss, factor = loss_function(loss), _schedule(schedule)
+    optimizer = _optimizer(optimizer, [p for p in model.parameters() if p.requires_grad], lr, weight_decay, plan)
+    options = {"process_group": process_group, "insecure_reproducible": insecure_reproducible, "seed": seed}
+    engine = DPEngine(model, optimizer, plan, **options)
+    run = Run(model, optimizer, engine, plan)
+    first = engine.rank == 0
+    rates = [group["lr"] for group in optimizer.param_groups]
+    settings = {"rates": rates, "micro_batch": micro_batch, "amp": amp, "optimizer": type(optimizer).__name__}
+    folder = _Folder(checkpoint, settings, callbacks, writes=first) if checkpoint is not None else None
+    if folder:
+        folder.open(run, resume)
+
+    def begin(engine):
+        torch.manual_seed(engine.step_seed("dropout"))
+        for callback in callbacks:
+            callback.before_step(run)
+        for group, rate in zip(optimizer.param_groups, rates):
+            group["lr"] = rate * factor(run.step / plan.steps)
+
+    engine.before_step.append(begin)
+    training = model.training
+    model.train()
+    device = next(model.parameters()).device
+    try:
+        with _Bar(plan, run, progress and first) as bar, _Interrupts() as interrupts, torch.random.fork_rng():
+            for logical in engine.sampler(plan.n, micro_batch=micro_batch):
+                total = count = 0
+                for mb in logical:
+                    args, kwargs, batch = inputs_and_batch(collate(_records(dataset, mb)), device)
+                    with torch.autocast(device.type, _AMP.get(amp), enabled=amp is not None):
+                        losses = loss(model(*args, **kwargs), batch)
+                    engine.backward(losses, mask=mb.mask, loss_scale=_LOSS_SCALE if amp == "fp16" else 1.0)
+                    total += losses.detach()[mb.mask.to(device)].sum()
+                    count += int(mb.mask.sum())
+                engine.step()
+                run.loss = float(total) / count if count else float("nan")
+                for callback in callbacks:
+                    callback.after_step(run)
+                last = run.step == plan.steps
+                if last or (evaluate_every and run.step % evaluate_every == 0):
+                    _evaluate(run, eval_fn if first else None, callbacks)
+                if folder and (last or interrupts.seen or (checkpoint_every and run.step % checkpoint_every == 0)):
+                    folder.save(run)
+                bar.update(run)
+                interrupts.act()
+    finally:
+        engine.detach()
+        model.train(training)
+    if folder:
+        folder.finish(run)
+    return FitResult(engine.epsilon(), engine.certificate(), run.history)
+
+
+def _records(dataset, mb):
+    rows = mb.indices.clamp(min=0).tolist()
+    return dataset.__getitems__(rows) if hasattr(dataset, "__getitems__") else [dataset[row] for row in rows]
+
+
+def _evaluate(run, eval_fn, callbacks):
+    entry = {"step": run.step, "epsilon": run.engine.epsilon().upper, "loss_not_private": run.loss}
+    if eval_fn is not None:
+        run.model.eval()
+        with torch.no_grad():
+            entry |= eval_fn(run.model)
+        run.model.train()
+    run.history.append(entry)
+    for callback in callbacks:
+        callback.evaluated(run, entry)
+
+
+def _schedule(schedule):
+    schedules = {"constant": lambda fraction: 1.0, "linear": lambda fraction: 1.0 - fraction}
+    if callable(schedule):
+        return schedule
+    if schedule not in schedules:
+        raise ValueError(f"schedule must be one of {', '.join(map(repr, schedules))} or callable, got {schedule!r}")
+    return schedules[schedule]
+
+
+def _optimizer(optimizer, parameters, lr, weight_decay, plan):
+    if callable(optimizer):
+        return optimizer(parameters)
+    if optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
+    if optimizer == "adamw_bc":
+        return DPAdamW(parameters, lr=lr, weight_decay=weight_decay, noise_std=plan.noise_std)
+    raise ValueError(f"optimizer must be 'adamw', 'adamw_bc' or callable, got {optimizer!r}")
+
+
+class _Folder:
+    """Where a run leaves its files."""
+
+    def __init__(self, path, settings, callbacks, writes):
+        self.path, self.settings, self.writes = Path(path), settings, writes
+        self.callbacks = [callback for callback in callbacks if hasattr(callback, "state_dict")]
+
+    def open(self, run, resume):
+        """Begin, or continue from the checkpoint."""
+        state = self.path / "checkpoint.bin"
+        exists = state.exists()
+        _wait(run)
+        if exists and not resume:
+            raise ValueError(f"{self.path} holds the checkpoint of a run: resume=True continues it")
+        if exists:
+            self._load(files.load(state), state, run)
+        elif self.writes:
+            self.path.mkdir(parents=True, exist_ok=True)
+            files.write(self.path / "plan.json", run.plan.to_json().encode())
+            self.save(run)
+
+    def _load(self, state, path, run):
+        try:
+            settings = state["settings"]
+            if settings != self.settings:
+                raise ValueError(f"{path} was made with {settings}, not with {self.settings}")
+            run.engine.load_state_dict(state["engine"])
+            run.model.load_state_dict(state["model"])
+            run.optimizer.load_state_dict(state["optimizer"])
+            for callback, values in zip(self.callbacks, state["callbacks"], strict=True):
+                callback.load_state_dict(values)
+            run.history = json.loads(state["history"])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path} is of another model or another run: {error}") from error
+
+    def save(self, run):
+        """Certificate first: should the checkpoint not follow, it says too much was spent, never too little."""
+        if not self.writes:
+            return
+        files.write_json(self.path / "certificate.json", run.engine.certificate())
+        files.write_json(self.path / "metrics.json", run.history)
+        state = {
+            "settings": self.settings,
+            "engine": run.engine.state_dict(),
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "history": json.dumps(run.history),
+        }
+        files.save(self.path / "checkpoint.bin", state)
+
+    def finish(self, run):
+        """Weights beside their certificate."""
+        if self.writes:
+            files.write_torch(self.path / "weights.pt", run.model.state_dict())
+        _wait(run)
+
+
+def _wait(run):
+    """Until all ranks are here."""
+    if run.engine.ranks > 1:
+        distributed.barrier(run.engine.process_group)
+
+
+class _Bar:
+    """A progress bar that shows the budget, or none."""
+
+    def __init__(self, plan, run, show):
+        self.bar, self.plan = None, plan
+        if show:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=plan.steps, initial=run.step, unit="step", desc="DP-SGD")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.bar is not None:
+            self.bar.close()
+
+    def update(self, run):
+        """Show a step."""
+        if self.bar is not None:
+            spent = f"{run.engine.epsilon().upper:.4f}/{self.plan.epsilon:.4f}"
+            self.bar.set_postfix({"epsilon": spent, "loss (not private)": f"{run.loss:.4f}"}, refresh=False)
+            self.bar.update()
+
+
+class _Interrupts:
+    """Let the first Ctrl-C wait until a logical step is over; the second one does not wait."""
+
+    def __init__(self):
+        self.seen = False
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            previous = signal.signal(signal.SIGINT, self._interrupt)
+            self._stack.callback(signal.signal, signal.SIGINT, previous)
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _interrupt(self, *_):
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+
+    def act(self):
+        """Raise what was held back."""
+        if self.seen:
+            raise KeyboardInterrupt
