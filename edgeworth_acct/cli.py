@@ -1,4 +1,4 @@
-"""The command line: `edgeworth-acct epsilon | delta | sigma | steps | q`."""
+"""The command line: `edgeworth-acct epsilon | delta | sigma | steps | q | reproduce`."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ from edgeworth_acct import (
     max_sampling_rate,
     max_steps,
     noise_multiplier,
+    reproduce,
 )
 from edgeworth_acct._core import ADJACENCY
 from edgeworth_acct.arguments import DELTA, EPSILON, Q, SIGMA, STEPS, TARGET_EPSILON, Argument
@@ -54,6 +55,8 @@ examples:
   how long, and how densely, one may train
     edgeworth-acct steps --epsilon 8 --sigma 0.8 --q 0.03 --delta 1e-5
     edgeworth-acct q --epsilon 8 --sigma 0.8 --steps 660 --delta 1e-5
+  published figures beside what the library computes
+    edgeworth-acct reproduce ew-tune
   for machines
     edgeworth-acct delta --sigma 1.0 --q 0.01 --steps 10000 --epsilon 4 6 --json
 """
@@ -105,8 +108,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; 0 on success, exit status 2 and one line on stderr on bad input."""
     parser, subparsers = _parsers()
     options = parser.parse_args(argv)
-    command, subparser = options.command, subparsers[options.command.name]
+    command = options.command
+    subparser = subparsers[getattr(command, "name", command)]
     try:
+        if "run" in options:
+            sys.stdout.write(options.run(options))
+            return 0
         rows = list(_rows(command, options))
     except (ValueError, PrecisionError) as error:
         subparser.error(str(error))
@@ -151,6 +158,7 @@ def _parsers():
             help="neighbouring relation (default: add_or_remove, the larger of both directions)",
         )
         subparser.add_argument("--json", action="store_true", help="print one JSON object with every digit")
+    subparsers["reproduce"] = reproduce.add_command(commands)
     return parser, subparsers
 
 

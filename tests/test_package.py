@@ -17,7 +17,8 @@ from edgeworth_acct import _core, errors
 
 PACKAGE = Path(edgeworth_acct.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ["", ".accounting", ".arguments", ".bounds", ".cli", ".errors", ".estimates", ".loss", ".renyi", "._evaluate"]
+PARTS = "accounting arguments bounds cli errors estimates loss published renyi reproduce _evaluate"
+MODULES = ["", *(f".{name}" for name in PARTS.split())]
 
 
 def test_version_and_public_names():
