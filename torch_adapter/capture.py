@@ -126,17 +126,18 @@ class Stash:
             Parameter to list of factors, one for each use.
         """
         roots, self._roots = self._roots + self._raw, []
-        if not roots:
-            raise RuntimeError(
-                "no trainable layer ran with gradients since the last backward pass: losses must come from the model, "
-                "and activation checkpointing needs use_reentrant=False"
-            )
         self._size = size
         try:
-            torch.autograd.grad(total, roots, allow_unused=True)
+            if roots:
+                torch.autograd.grad(total, roots, allow_unused=True)
             for call in self._calls:
                 layer, arguments, cotangents = call
                 self._add(layer, per_example(layer.module, layer.parameters, arguments, cotangents, size))
+            if not self._found:
+                raise RuntimeError(
+                    "no trainable layer ran with gradients since the last backward pass: losses must come from the "
+                    "model, and activation checkpointing needs use_reentrant=False"
+                )
             return dict(self._found)
         finally:
             self._found, self._calls, self._size = defaultdict(list), [], None

@@ -1,14 +1,16 @@
 """DP-SGD on an ordinary model and an ordinary optimizer: sample, clip, sum, noise, divide, step."""
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.torch_adapter.capture import Stash
+from edgeworth_acct.torch_adapter.checks import autograd_gradients, check_optimizer, check_sums
 from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
 from edgeworth_acct.torch_adapter.ledger import Ledger
 from edgeworth_acct.torch_adapter.noise import Key, release_
-from edgeworth_acct.torch_adapter.plan import DPPlan
+from edgeworth_acct.torch_adapter.plan import DPPlan, number
+from edgeworth_acct.torch_adapter.ranks import Ranks
 from edgeworth_acct.torch_adapter.sampler import LogicalStep, poisson
 
 _MODES = {"stash": Stash}
@@ -89,22 +91,26 @@ class DPEngine:
             )
         self.model, self.optimizer, self.plan = model, optimizer, plan
         self.parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        _check_optimizer(optimizer, model, self.parameters)
+        check_optimizer(optimizer, self.parameters)
         self.insecure = insecure_reproducible
         self.ledger = Ledger()
         #: Called with the engine at the beginning of every logical step, before its batch is drawn.
         self.before_step = []
-        self.process_group = process_group
-        #: This process among those that share a batch, and their number.
-        self.rank, self.ranks = 0, 1
-        if _many():
-            self.rank, self.ranks = distributed.get_rank(process_group), distributed.get_world_size(process_group)
-        self._key = self._shared(Key.from_seed(seed) if insecure_reproducible else Key())
+        self.ranks = Ranks(process_group)
         self._capture = _MODES[mode](model)
+        self._key = Key.from_seed(seed) if insecure_reproducible else Key()
+        self._share()
         self._totals = {}
         self._open = plan.sampling == "unamplified"
         self._announced = None
         self._verified = False
+
+    def _share(self):
+        """Give every rank the secret and the parameters of rank 0."""
+        device = next(iter(self.parameters.values())).device
+        secret = torch.tensor(list(self._key.secret), dtype=torch.uint8, device=device)
+        self.ranks.broadcast([secret, *(parameter.detach() for parameter in self.model.parameters())])
+        self._key = Key(bytes(secret.tolist()))
 
     def sampler(self, n: int, micro_batch: int):
         """The plan's remaining logical steps.
@@ -126,9 +132,7 @@ class DPEngine:
             raise ValueError(f"sampling must be 'poisson' for a sampler, the plan says {self.plan.sampling!r}")
         if n != self.plan.n:
             raise ValueError(f"n must be the plan's {self.plan.n}, got {n!r}")
-        if isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1:
-            raise ValueError(f"micro_batch must be an integer >= 1, got {micro_batch!r}")
-        return self._steps(n, micro_batch)
+        return self._steps(n, number("micro_batch", micro_batch, 1, whole=True))
 
     def _steps(self, n, micro_batch):
         while self.ledger.steps < self.plan.steps:
@@ -138,7 +142,9 @@ class DPEngine:
                 hook(self)
             self._open, self._totals = True, {}
             batch = poisson(self._key.generator("sample"), n, self.plan.q)
-            yield LogicalStep(self.ledger.steps, batch[self.rank :: self.ranks], micro_batch, self._announce)
+            yield LogicalStep(
+                self.ledger.steps, batch[self.ranks.rank :: self.ranks.count], micro_batch, self._announce
+            )
 
     def _announce(self, batch):
         self._announced = batch
@@ -171,7 +177,7 @@ class DPEngine:
         keep = self._take_micro_batch(losses, mask)
         losses = torch.where(keep, wide(losses), 0.0) * loss_scale
         with torch.autocast(losses.device.type, enabled=False):
-            reference = None if self._verified else self._autograd(losses)
+            reference = None if self._verified else autograd_gradients(losses, self.parameters)
             found = self._capture.collect(losses.sum(), len(losses))
             with torch.no_grad():
                 grams = Grams()
@@ -183,7 +189,8 @@ class DPEngine:
                         for factor in factors:
                             factor.clear(~finite)
                 elif reference is not None:
-                    self._verify(reference, found, squares)
+                    check_sums(reference, self.parameters, found, squares)
+                    self._verified = True
                 weights = torch.where(finite & keep, self._factor(norms) / loss_scale, 0.0)
                 for parameter, factors in found.items():
                     total = self._totals.get(parameter)
@@ -211,35 +218,6 @@ class DPEngine:
             return clip / (norms + _AUTO)
         return clip / norms.clamp_min(self.plan.clip)
 
-    def _autograd(self, losses):
-        parameters = list(self.parameters.values())
-        return torch.autograd.grad(losses.sum(), parameters, retain_graph=True, allow_unused=True)
-
-    def _verify(self, reference, found, squares):
-        """Compare the sum of all per-example gradients with autograd's, on the first micro-batch that is finite.
-
-        This finds parameters that are used outside their module's forward, and rules that are wrong.  Gradients that
-        are rounding errors (of a key's bias, which attention ignores) are allowed to differ by them.
-        """
-        sizes = {parameter: square.sqrt().sum() for parameter, square in squares.items()}
-        rounding = torch.finfo(next(iter(sizes.values())).dtype).eps ** 0.5 * sum(sizes.values())
-        for (name, parameter), expected in zip(self.parameters.items(), reference):
-            if expected is None:
-                continue
-            if parameter in found:
-                ones = torch.ones_like(squares[parameter])
-                total = sum(factor.weighted(ones, None, parameter.shape) for factor in found[parameter])
-                agrees = torch.linalg.vector_norm(total - expected) <= 0.05 * sizes[parameter] + rounding
-            else:
-                agrees = not expected.any()
-            if not agrees:
-                raise RuntimeError(
-                    f"per-example gradients of {name} do not add up to its gradient: it is used outside the forward of "
-                    "its module, its rule is wrong, or its module's input requires grad though nothing trainable comes "
-                    "before it"
-                )
-        self._verified = True
-
     def step(self) -> None:
         """End the logical step: charge it, add noise, divide by the expected batch, and let the optimizer move.
 
@@ -260,7 +238,7 @@ class DPEngine:
         with torch.no_grad():
             totals = [self._totals.pop(p, None) for p in self.parameters.values()]
             totals = [torch.zeros_like(wide(p)) if t is None else t for t, p in zip(totals, self.parameters.values())]
-            self._reduce(totals)
+            self.ranks.sum(totals)
             release_(totals, self.plan.sigma * self.plan.clip, self.plan.expected_batch, self._key)
             self._key.advance()
             self._open = self.plan.sampling == "unamplified"
@@ -283,7 +261,7 @@ class DPEngine:
         label : str
             Purpose; other purposes have other integers.
         """
-        return self._key.integer(f"user {label} {self.rank}")
+        return self._key.integer(f"user {label} {self.ranks.rank}")
 
     def epsilon(self) -> Bounds:
         """Certified bounds of what the steps released so far cost, at the plan's delta."""
@@ -329,39 +307,3 @@ class DPEngine:
     def detach(self) -> None:
         """Take the hooks off the model; the engine is of no use afterwards."""
         self._capture.remove()
-
-    def _shared(self, key):
-        """Rank 0's key and parameters on all ranks."""
-        if not _many():
-            return key
-        device = next(iter(self.parameters.values())).device
-        secret = torch.tensor(list(key.secret), dtype=torch.uint8, device=device)
-        source = distributed.get_global_rank(self.process_group or distributed.group.WORLD, 0)
-        for tensor in (secret, *(parameter.detach() for parameter in self.model.parameters())):
-            distributed.broadcast(tensor, source, group=self.process_group)
-        return Key(bytes(secret.tolist()))
-
-    def _reduce(self, totals):
-        """Sum over ranks, in one message."""
-        if _many():
-            flat = torch.cat([total.flatten() for total in totals])
-            distributed.all_reduce(flat, group=self.process_group)
-            for total, part in zip(totals, flat.split([total.numel() for total in totals])):
-                total.copy_(part.view_as(total))
-
-
-def _many():
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def _check_optimizer(optimizer, model, parameters):
-    trained = {id(parameter) for parameter in parameters.values()}
-    if not trained:
-        raise ValueError("model must have a parameter that requires gradients")
-    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    strangers = [tuple(p.shape) for p in held if p.requires_grad and id(p) not in trained]
-    if strangers:
-        raise ValueError(f"optimizer must hold parameters of the model only, got others of shapes {strangers}")
-    missing = [name for name, parameter in parameters.items() if id(parameter) not in {id(p) for p in held}]
-    if missing:
-        raise ValueError(f"optimizer must hold all trainable parameters of the model, it lacks {', '.join(missing)}")

@@ -69,7 +69,7 @@ class DPPlan:
 
     def __post_init__(self):
         for name, low, whole in (("n", 1, True), ("steps", 1, True), ("expected_batch", 0, False), ("clip", 0, False)):
-            object.__setattr__(self, name, _number(name, getattr(self, name), low, whole))
+            object.__setattr__(self, name, number(name, getattr(self, name), low, whole))
         _choose("clipping", self.clipping, CLIPPINGS)
         _choose("sampling", self.sampling, SAMPLINGS)
         if self.expected_batch > self.n:
@@ -133,12 +133,12 @@ class DPPlan:
         """
         if (steps is None) == (epochs is None):
             raise ValueError(f"exactly one of steps and epochs must be given, got steps={steps!r}, epochs={epochs!r}")
-        n, expected_batch = _number("n", n, 1, True), _number("expected_batch", expected_batch, 0, False)
+        n, expected_batch = number("n", n, 1, True), number("expected_batch", expected_batch, 0, False)
         _choose("sampling", sampling, SAMPLINGS)
         if expected_batch > n:
             raise ValueError(f"expected_batch must be at most n = {n}, got {expected_batch!r}")
         if steps is None:
-            steps = int(_number("epochs", epochs, 0, False) * int(n / expected_batch))
+            steps = int(number("epochs", epochs, 0, False) * int(n / expected_batch))
             if steps < 1:
                 raise ValueError(f"epochs must make at least one step of {expected_batch!r} records, got {epochs!r}")
         q = expected_batch / n if sampling == "poisson" else 1.0
@@ -245,8 +245,8 @@ def outward(bounds):
     return f"{low:.6f} <= exact <= {high:.6f}"
 
 
-def _number(name, value, low, whole):
-    """`value` as an int >= low, or as a finite float > low."""
+def number(name, value, low, whole):
+    """`value`, named `name`, as an int >= low, or as a finite float > low."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} must be {'an integer' if whole else 'a real number'}, got {value!r}")
     number = float(value)

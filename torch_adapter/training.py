@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.utils.data import default_collate
 
 from edgeworth_acct.bounds import Bounds
@@ -169,7 +169,7 @@ def fit(
     options = {"process_group": process_group, "insecure_reproducible": insecure_reproducible, "seed": seed}
     engine = DPEngine(model, optimizer, plan, **options)
     run = Run(model, optimizer, engine, plan)
-    first = engine.rank == 0
+    first = engine.ranks.rank == 0
     rates = [group["lr"] for group in optimizer.param_groups]
     settings = {"rates": rates, "micro_batch": micro_batch, "amp": amp, "optimizer": type(optimizer).__name__}
     folder = _Folder(checkpoint, settings, callbacks, writes=first) if checkpoint is not None else None
@@ -264,7 +264,7 @@ class _Folder:
         """Begin, or continue from the checkpoint."""
         state = self.path / "checkpoint.bin"
         exists = state.exists()
-        _wait(run)
+        run.engine.ranks.wait()
         if exists and not resume:
             raise ValueError(f"{self.path} holds the checkpoint of a run: resume=True continues it")
         if exists:
@@ -308,13 +308,7 @@ class _Folder:
         """Weights beside their certificate."""
         if self.writes:
             files.write_torch(self.path / "weights.pt", run.model.state_dict())
-        _wait(run)
-
-
-def _wait(run):
-    """Until all ranks are here."""
-    if run.engine.ranks > 1:
-        distributed.barrier(run.engine.process_group)
+        run.engine.ranks.wait()
 
 
 class _Bar:
