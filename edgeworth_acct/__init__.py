@@ -15,15 +15,24 @@ from edgeworth_acct.accounting import (
     noise_multiplier,
 )
 from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.composition import Run
 from edgeworth_acct.errors import PrecisionError
 from edgeworth_acct.loss import cumulants
+from edgeworth_acct.mechanisms import Gaussian, Mechanism, MixtureOfGaussians, SubsampledGaussian
 from edgeworth_acct.renyi import gdp_mu, rdp_epsilon, renyi_divergence
+from edgeworth_acct.tradeoff import GaussianDP
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Bounds",
+    "Gaussian",
+    "GaussianDP",
+    "Mechanism",
+    "MixtureOfGaussians",
     "PrecisionError",
+    "Run",
+    "SubsampledGaussian",
     "cumulants",
     "delta",
     "delta_bounds",

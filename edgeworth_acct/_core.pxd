@@ -84,3 +84,48 @@ cdef extern from "kernels.h" nogil:
     void ew_k_sincos(double *sine, double *cosine, double x) noexcept
     double ew_k_erfcx(double x) noexcept
     double ew_k_log_ndtr(double x) noexcept
+
+
+cdef extern from "compose.h" nogil:
+    ctypedef struct ew_atom:
+        double weight
+        double at
+
+    ctypedef struct ew_layer:
+        int kind
+        int p
+        int q
+        const ew_atom *first
+        double share
+        double scale
+
+    ctypedef struct ew_part:
+        double n
+        int layers
+        const ew_layer *layer
+
+    ctypedef struct ew_run:
+        double mu2
+        int parts
+        const ew_part *part
+
+    ctypedef struct ew_arena:
+        char *base
+        size_t used
+        size_t size
+        int failed
+
+    enum:
+        EW_MIXTURE
+        EW_ATOMS
+        EW_LAPLACE
+        EW_FOUND
+        EW_NOT_FOUND
+        EW_SHORT
+
+    int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol,
+                     double smooth_rtol, ew_arena *arena) noexcept
+    int ew_run_epsilon(double *out, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
+                       ew_arena *arena) noexcept
+    int ew_run_log_mgf(double *out, const ew_run *run, double c, ew_arena *arena) noexcept
+    int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena) noexcept

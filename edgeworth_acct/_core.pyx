@@ -200,6 +200,139 @@ def max_steps_array(int64_t[::1] result, const double[:] epsilon, const double[:
     return status, size
 
 
+# Composed runs.  An arena is memory that a composition may fill; one that proves too small is replaced by a larger one.
+
+KIND = {"mixture": EW_MIXTURE, "atoms": EW_ATOMS, "laplace": EW_LAPLACE}
+
+cdef size_t SMALLEST_ARENA = 1 << 26
+cdef size_t LARGEST_ARENA = <size_t> 1 << 32
+cdef list arenas = []
+
+
+cdef class Arena:
+    cdef ew_arena memory
+
+    def __cinit__(self):
+        self.memory = ew_arena(NULL, 0, 0, 0)
+        self.grow(SMALLEST_ARENA)
+
+    def __dealloc__(self):
+        free(self.memory.base)
+
+    cdef int grow(self, size_t size) except -1:
+        free(self.memory.base)
+        self.memory = ew_arena(<char *> malloc(size), 0, size, 0)
+        if self.memory.base is NULL:
+            raise MemoryError("no memory for a composition")
+        return 0
+
+    cdef int again(self, int status) except -1:
+        """Whether to come again, with a larger arena."""
+        self.memory.used = 0
+        self.memory.failed = 0
+        if status != EW_SHORT or self.memory.size >= LARGEST_ARENA:
+            return 0
+        self.grow(4 * self.memory.size)
+        return 1
+
+
+cdef Arena borrow_arena():
+    try:
+        return <Arena> arenas.pop()
+    except IndexError:
+        return Arena()
+
+
+cdef int give_back_arena(Arena arena) except -1:
+    if len(arenas) < 2 and arena.memory.size == SMALLEST_ARENA:
+        arenas.append(arena)
+    return 0
+
+
+cdef class Composition:
+    """One direction of a run: mu2, the sum of squares of its Gaussian mechanisms, and arrays of its parts (rows n,
+    layers), their layers (rows kind, p, q, share, scale) and their atoms (rows weight, at), each in the order of the
+    one before.
+    """
+    cdef ew_run run
+    cdef ew_part *parts
+    cdef ew_layer *layers
+    cdef ew_atom *atoms
+    cdef readonly bint infinite
+
+    def __cinit__(self, double mu2, const double[:, ::1] parts, const double[:, ::1] layers,
+                  const double[:, ::1] atoms):
+        cdef Py_ssize_t i, layer = 0, atom = 0
+        self.parts = <ew_part *> malloc((parts.shape[0] + 1) * sizeof(ew_part))
+        self.layers = <ew_layer *> malloc((layers.shape[0] + 1) * sizeof(ew_layer))
+        self.atoms = <ew_atom *> malloc((atoms.shape[0] + 1) * sizeof(ew_atom))
+        if self.parts is NULL or self.layers is NULL or self.atoms is NULL:
+            raise MemoryError("no memory for a composition")
+        for i in range(atoms.shape[0]):
+            self.atoms[i] = ew_atom(atoms[i, 0], atoms[i, 1])
+        for i in range(layers.shape[0]):
+            self.layers[i] = ew_layer(<int> layers[i, 0], <int> layers[i, 1], <int> layers[i, 2], self.atoms + atom,
+                                      layers[i, 3], layers[i, 4])
+            self.infinite |= self.layers[i].kind == EW_ATOMS and self.layers[i].scale > 0.0
+            atom += self.layers[i].p + self.layers[i].q
+        for i in range(parts.shape[0]):
+            self.parts[i] = ew_part(parts[i, 0], <int> parts[i, 1], self.layers + layer)
+            layer += self.parts[i].layers
+        self.run = ew_run(mu2, <int> parts.shape[0], self.parts)
+
+    def __dealloc__(self):
+        free(self.parts)
+        free(self.layers)
+        free(self.atoms)
+
+    def delta(self, double[::1] lower, double[::1] upper, const double[::1] epsilon, double rtol, double smooth_rtol):
+        cdef int status, count = <int> epsilon.shape[0]
+        cdef Arena arena = borrow_arena()
+        while True:
+            with nogil:
+                status = ew_run_delta(&lower[0], &upper[0], &epsilon[0], count, &self.run, rtol, smooth_rtol,
+                                      &arena.memory)
+            if not arena.again(status):
+                break
+        give_back_arena(arena)
+        return status == EW_FOUND
+
+    def epsilon(self, double log_delta, double rtol, double smooth_rtol):
+        cdef int status
+        cdef double[2] out
+        cdef Arena arena = borrow_arena()
+        while True:
+            with nogil:
+                status = ew_run_epsilon(out, &self.run, log_delta, rtol, smooth_rtol, &arena.memory)
+            if not arena.again(status):
+                break
+        give_back_arena(arena)
+        return status == EW_FOUND, out[0], out[1]
+
+    def log_mgf(self, double c):
+        cdef int status
+        cdef double[2] out
+        cdef Arena arena = borrow_arena()
+        while True:
+            with nogil:
+                status = ew_run_log_mgf(out, &self.run, c, &arena.memory)
+            if not arena.again(status):
+                break
+        give_back_arena(arena)
+        return status == EW_FOUND, out[0], out[1]
+
+    def dominated(self, double epsilon, double log_delta):
+        cdef int status
+        cdef Arena arena = borrow_arena()
+        while True:
+            with nogil:
+                status = ew_run_dominated(&self.run, epsilon, log_delta, &arena.memory)
+            if not arena.again(status):
+                break
+        give_back_arena(arena)
+        return status == EW_FOUND
+
+
 # Estimates: epsilon (a, b, x = sigma, q, delta), delta (sigma, q, epsilon), the noise multiplier (epsilon, q, delta).
 
 ctypedef ew_status (*estimate_function)(double *, double, double, int64_t, double, ew_adjacency, ew_method, int,

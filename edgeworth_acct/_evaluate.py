@@ -7,6 +7,7 @@ import numpy as np
 
 from edgeworth_acct._core import STATUS
 from edgeworth_acct.arguments import Argument, adjacency_code, at, thread_count
+from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.errors import STATUS_ERRORS, PrecisionError
 
 _CHUNK = 512  # most elements between two chances to interrupt
@@ -52,6 +53,15 @@ def evaluate(kernel, values, adjacency, threads, *options):
     if results[0]:
         raise _failure(kernel, results[0], values, options)
     return results
+
+
+def as_given(argument, value, function):
+    """`function` of a 1-D array of `value`'s elements, its Bounds in the shape of `value`: floats for a number."""
+    values = argument.convert(value)
+    bounds = function(np.atleast_1d(values).astype(np.float64).reshape(-1))
+    if isinstance(values, np.ndarray):
+        return Bounds(bounds.lower.reshape(values.shape), bounds.upper.reshape(values.shape))
+    return Bounds(float(bounds.lower[0]), float(bounds.upper[0]))
 
 
 def _convert(kernel, values):

@@ -1,5 +1,6 @@
 """Validation: what each argument may be, said once and used by the functions and the command line alike."""
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +88,10 @@ DELTA = Argument("delta", "in (0, 1), both ends excluded", lambda x: (x > 0) & (
 EPSILON = Argument("epsilon", "finite", np.isfinite)
 TARGET_EPSILON = Argument("epsilon", "finite and >= 0", lambda x: (x >= 0) & (x < np.inf))
 RTOL = Argument("rtol", "finite and > 0", _finite_and_positive)
+COUNT = Argument("count", "an integer from 0 to 2**53", lambda x: (x >= 0) & (x <= 2.0**53), integer=True)
+ALPHA = Argument("alpha", "in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+FLOOR = Argument("floor", "in [1e-12, 0.1]", lambda x: (x >= 1e-12) & (x <= 0.1))
+ORDER = Argument("order", "finite and > 1", lambda x: (x > 1) & (x < np.inf))
 TILT = Argument("tilt", "in [-1e6, 1e6]", lambda x: abs(x) <= 1e6)
 
 
@@ -139,3 +144,18 @@ def choose(name, value, choices):
     """Refuse a `value` that is not among `choices`, naming them."""
     if not (isinstance(value, str) and value in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def as_tuple(name, values):
+    """`values` as a tuple of floats."""
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a sequence of real numbers, got {values!r}") from None
+
+
+def check_probabilities(values, total):
+    """Refuse `values` that are no probabilities or do not add up to `total`."""
+    if any(not 0.0 <= value <= 1.0 for value in values) or abs(math.fsum(values) - total) > 1e-12:
+        total_is = math.fsum(values)
+        raise ValueError(f"probabilities must lie in [0, 1] and add up to {total}, got {values} with sum {total_is!r}")

@@ -17,8 +17,7 @@ from edgeworth_acct import _core, errors
 
 PACKAGE = Path(edgeworth_acct.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = "accounting arguments bounds cli errors estimates loss published renyi reproduce _evaluate"
-MODULES = ["", *(f".{name}" for name in PARTS.split())]
+MODULES = ["", *(f".{path.stem}" for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"})]
 
 
 def test_version_and_public_names():
@@ -65,7 +64,8 @@ def test_stubs_say_what_the_binding_has():
     stub = ast.parse((PACKAGE / "_core.pyi").read_text())
     functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
     names = functions.keys() | {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
-    assert names == {name for name in vars(_core) if not name.startswith("_") and name != "Workspace"}
+    names |= {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
+    assert names == {name for name in vars(_core) if not name.startswith("_") and name not in {"Workspace", "Arena"}}
     for name, node in functions.items():
         assert [argument.arg for argument in node.args.args] == list(inspect.signature(getattr(_core, name)).parameters)
 

@@ -1,0 +1,365 @@
+/* law.c - one part of a run: its nodes, K on the real line and along a vertical line, each with an error bound.
+ *
+ * As in model.c, sums keep relative accuracy by what is known exactly: with E2(x) = e^x - 1 - x, sum w = 1 + gap_p and
+ * sum w e^{-loss} = 1 + gap_q,
+ *     M(c) - 1 = gap_p + c (gap_p - gap_q) + sum w (E2(c loss) + c E2(-loss)),
+ *     M'(c)    = gap_p - gap_q + sum w (loss (e^{c loss} - 1) + E2(-loss)).
+ * Where c |loss| is large there is nothing to cancel, and plain sums in units of their largest term do.
+ */
+#include "law.h"
+#include "special.h"
+
+#include <math.h>
+
+enum { BLOCK = 32 }; /* steps of the recurrence between fresh starts */
+
+void *ew_take(ew_arena *arena, size_t count, size_t size)
+{
+    const size_t bytes = (count * size + 63) & ~(size_t)63;
+    if (arena->failed || bytes > arena->size - arena->used) {
+        arena->failed = 1;
+        return NULL;
+    }
+    void *out = arena->base + arena->used;
+    arena->used += bytes;
+    return out;
+}
+
+static int nodes_take(ew_table *tb, size_t count, ew_arena *arena)
+{
+    double **all[] = {&tb->loss, &tb->lw, &tb->w, &tb->e2m, &tb->p, &tb->u, &tb->l1, &tb->cp, &tb->cq};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        *all[i] = ew_take(arena, count + 4, sizeof(double)); /* room to pad a block of four */
+    return !arena->failed;
+}
+
+static int is_laplace(const ew_part *part) { return part->layer[0].kind == EW_LAPLACE; }
+
+/* Nodes for tilts up to c_max and |Im z| <= t, errors about e^{-floor}.  0: they do not fit. */
+int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, double floor, ew_arena *arena)
+{
+    enum { MOST = 1 << 18 };
+    *tb = (ew_table){.part = part};
+    if (is_laplace(part)) {
+        tb->most = 1.0 / part->layer[0].scale;
+        tb->least = -tb->most;
+        return 1;
+    }
+    tb->seg = ew_take(arena, (size_t)part->layers, sizeof(ew_segment));
+    if (arena->failed)
+        return 0;
+    /* all arrays are as long as what is left allows, then cut to what was used */
+    const size_t before = arena->used, left = (arena->size - before) / (9 * sizeof(double)), room = left > MOST ? MOST : left;
+    if (room < 1024 || !nodes_take(tb, room - 32, arena))
+        return 0;
+    tb->gap_p = tb->gap_q = 0.0;
+    for (int k = 0; k < part->layers; k++) {
+        const ew_layer *ly = &part->layer[k];
+        ew_segment *sg = &tb->seg[k];
+        if (ly->kind == EW_MIXTURE) {
+            const double hu = ew_mixture_step(ly, sg, c_max, t, floor);
+            if (!(hu > 0.0) || !ew_mixture_fill(tb, k, hu, c_max, floor, (int)room - 32)) {
+                arena->failed = room < MOST;
+                return 0;
+            }
+            continue;
+        }
+        double p = 0.0, q = 0.0;
+        sg->begin = tb->count;
+        sg->count = ly->p;
+        if (ly->p + tb->count > (int)room - 32) {
+            arena->failed = room < MOST;
+            return 0;
+        }
+        for (int i = 0; i < ly->p; i++) {
+            const double l = ly->first[i].at, w = ly->first[i].weight;
+            const int at = tb->count++;
+            tb->loss[at] = l;
+            tb->lw[at] = log(w * ly->share);
+            tb->u[at] = tb->l1[at] = tb->cp[at] = tb->cq[at] = 0.0;
+            p += w;
+            q += w * exp(-l);
+        }
+        tb->gap_p += ly->share * (p - 1.0);
+        tb->gap_q += ly->share * (q - 1.0);
+    }
+    const double *old[] = {tb->loss, tb->lw, tb->u, tb->l1, tb->cp, tb->cq};
+    arena->used = before;
+    nodes_take(tb, (size_t)tb->count, arena);
+    double *now[] = {tb->loss, tb->lw, tb->u, tb->l1, tb->cp, tb->cq};
+    for (int a = 0; a < 6; a++) /* each array moves down or stays */
+        for (int i = 0; i < tb->count; i++)
+            now[a][i] = old[a][i];
+    tb->least = INFINITY;
+    tb->most = -INFINITY;
+    for (int i = 0; i < tb->count; i++) {
+        tb->w[i] = exp(tb->lw[i]);
+        tb->e2m[i] = ew_expm1mx(-tb->loss[i]);
+        tb->least = fmin(tb->least, tb->loss[i]);
+        tb->most = fmax(tb->most, tb->loss[i]);
+    }
+    return 1;
+}
+
+/* N(z) = (z+1) e^{z a} + z e^{-(z+1) a} = (2z+1) M(z), times e^{-c a}: value and two derivatives, Re z = c. */
+static void laplace(double out[3], double c, double a)
+{
+    const double f = exp(-(2.0 * c + 1.0) * a);
+    out[0] = (c + 1.0) + c * f;
+    out[1] = (1.0 + a * (c + 1.0)) + f * (1.0 - a * c);
+    out[2] = a * (2.0 + a * (c + 1.0)) + f * a * (a * c - 2.0);
+}
+
+static void tilt_laplace(ew_table *tb, double c)
+{
+    const double a = 1.0 / tb->part->layer[0].scale, d = 2.0 * c + 1.0;
+    double n[3];
+    laplace(n, c, a);
+    tb->shift = c * a;
+    tb->mass = n[0] / d;
+    tb->log_m = c * a + log(tb->mass);
+    tb->k1 = n[1] / n[0] - 2.0 / d;
+    tb->k2 = n[2] / n[0] - n[1] / n[0] * (n[1] / n[0]) + 4.0 / (d * d);
+}
+
+void ew_table_tilt(ew_table *tb, double c)
+{
+    tb->c = c;
+    tb->shift = 0.0;
+    if (is_laplace(tb->part)) {
+        tilt_laplace(tb, c);
+        return;
+    }
+    double m0 = 0.0, m1 = 0.0, m2 = 0.0;
+    if (c * fmax(tb->most, -tb->least) < 30.0) {
+        for (int i = 0; i < tb->count; i++) {
+            const double l = tb->loss[i], x = c * l, w = tb->w[i], e = ew_expm1mx(x), p = w * (1.0 + (e + x));
+            tb->p[i] = p;
+            m0 += w * (e + c * tb->e2m[i]);
+            m1 += w * (l * (e + x) + tb->e2m[i]);
+            m2 += p * l * l;
+        }
+        m0 += tb->gap_p + c * (tb->gap_p - tb->gap_q);
+        m1 += tb->gap_p - tb->gap_q;
+        tb->mass = 1.0 + m0;
+        tb->log_m = log1p(m0);
+    } else {
+        double top = -INFINITY;
+        for (int i = 0; i < tb->count; i++)
+            top = fmax(top, tb->lw[i] + c * tb->loss[i]);
+        for (int i = 0; i < tb->count; i++) {
+            const double l = tb->loss[i], p = exp(tb->lw[i] + c * l - top);
+            tb->p[i] = p;
+            m0 += p;
+            m1 += p * l;
+            m2 += p * l * l;
+        }
+        tb->shift = top;
+        tb->mass = m0;
+        tb->log_m = top + log(m0);
+    }
+    tb->k1 = m1 / tb->mass;
+    tb->k2 = m2 / tb->mass - tb->k1 * tb->k1;
+}
+
+/* Error of M(c + it), |t| <= t, from the quadrature alone, over M(c); what a layer leaves beyond its ends included. */
+static double quad(const ew_table *tb, double c, double t)
+{
+    double err = 0.0;
+    for (int k = 0; k < tb->part->layers; k++)
+        if (tb->part->layer[k].kind == EW_MIXTURE)
+            err += ew_mixture_quad(&tb->seg[k], c, t) + ew_mixture_ends(tb, k, c) * exp(-tb->shift) / tb->mass;
+    return err;
+}
+
+/* Error of K(c): quadrature, and the rounding of what was added up. */
+void ew_table_errors(ew_table *tb)
+{
+    const double c = tb->c;
+    if (is_laplace(tb->part)) {
+        tb->real_err = EW_U * (24.0 + 8.0 * tb->shift);
+        tb->r0 = EW_U * 60.0;
+        tb->r1 = EW_U * 60.0 / tb->part->layer[0].scale;
+        tb->r2 = EW_U * 4.0 / tb->part->layer[0].scale;
+        return;
+    }
+    const int small = tb->shift == 0.0;
+    double err = 0.0, r0 = 0.0, r1 = 0.0, r2 = 0.0, rest = 0.0;
+    const double per_sum = 0.25 * tb->count + 2.0 * BLOCK + 20.0;
+    for (int i = 0; i < tb->count; i++) {
+        const double l = fabs(tb->loss[i]), p = tb->p[i], x = c * l, u = tb->u[i];
+        const double unit = 24.0 + 3.0 * u * u + 8.0 * (1.0 + c) * l + 2.0 * fabs(fmax(-745.0, tb->lw[i]));
+        r0 += (unit + per_sum) * p;
+        r1 += (unit + per_sum) * p * l;
+        r2 += 4.0 * p * l; /* of the angles */
+        /* a relative error of the loss and of w enters M - 1 through terms of its own size */
+        err += unit * (small ? tb->w[i] * (fmin(x, x * x) * (1.0 + exp(fmin(x, 40.0))) + c * tb->e2m[i]) : p);
+        rest += small ? tb->w[i] * (fabs(ew_expm1mx(c * tb->loss[i])) + c * tb->e2m[i]) : p;
+    }
+    err += tb->count * rest;
+    err = EW_U * (err + (small ? 4.0 * (fabs(tb->gap_p) + c * fabs(tb->gap_p - tb->gap_q)) : 0.0));
+    for (int k = 0; k < tb->part->layers; k++)
+        if (tb->part->layer[k].kind == EW_ATOMS) /* gap_p and gap_q were added up, too */
+            err += small ? EW_U * (tb->part->layer[k].p + 8.0) * (1.0 + 2.0 * c) * tb->part->layer[k].share * (1.0 + tb->gap_q) : 0.0;
+    if (small) { /* the identities behind gap_p and gap_q hold for the integrals */
+        double q = 0.0;
+        for (int k = 0; k < tb->part->layers; k++)
+            if (tb->part->layer[k].kind == EW_MIXTURE)
+                q += (1.0 + c) * (ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_ends(tb, k, 0.0)) +
+                     c * (ew_mixture_quad(&tb->seg[k], -1.0, 0.0) + ew_mixture_ends(tb, k, -1.0));
+        err += q;
+    }
+    tb->real_err = 1.01 * (err / tb->mass + quad(tb, c, 0.0)) + EW_U * (4.0 + 2.0 * fabs(tb->shift));
+    tb->r0 = EW_U * r0 / tb->mass;
+    tb->r1 = EW_U * r1 / tb->mass;
+    tb->r2 = EW_U * r2 / tb->mass;
+}
+
+/* log of an upper bound of M(c2), any c2 > 0 that the nodes serve; INFINITY elsewhere.  Tilt and weights p stay. */
+double ew_table_chernoff(const ew_table *tb, double c)
+{
+    ew_table at = *tb;
+    if (is_laplace(tb->part)) {
+        tilt_laplace(&at, c);
+        return at.log_m + EW_U * (24.0 + 8.0 * at.shift);
+    }
+    double sum = 0.0, top = 0.0, ends = 0.0, err = 0.0;
+    const double most = c * fmax(tb->most, -tb->least);
+    if (most < 30.0) {
+        for (int i = 0; i < tb->count; i++)
+            sum += tb->w[i] * (ew_expm1mx(c * tb->loss[i]) + c * tb->e2m[i]);
+        sum += tb->gap_p + c * (tb->gap_p - tb->gap_q);
+    } else {
+        top = -INFINITY;
+        for (int i = 0; i < tb->count; i++)
+            top = fmax(top, tb->lw[i] + c * tb->loss[i]);
+        for (int i = 0; i < tb->count; i++)
+            sum += exp(tb->lw[i] + c * tb->loss[i] - top);
+    }
+    at.shift = top;
+    at.mass = most < 30.0 ? 1.0 + sum : sum;
+    err = quad(&at, c, 0.0);
+    for (int k = 0; k < tb->part->layers; k++)
+        if (tb->part->layer[k].kind == EW_MIXTURE)
+            ends += (1.0 + 2.0 * c) * (ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_quad(&tb->seg[k], -1.0, 0.0) +
+                                       ew_mixture_ends(tb, k, 0.0) + ew_mixture_ends(tb, k, -1.0));
+    if (!(err < 0.1))
+        return INFINITY;
+    const double log_m = most < 30.0 ? log1p(sum) : top + log(sum);
+    return log_m + 1.2 * err + (most < 30.0 ? ends / at.mass : 0.0) + 1e-12 * fabs(log_m) + EW_U * (tb->count + 40.0 + 4.0 * fabs(top)) * (1.0 + c);
+}
+
+/* log of sup over t >= T of |M(c + it)|/M(c), at most 0. */
+double ew_table_far(const ew_table *tb, double T)
+{
+    double sum = 0.0, slack = 0.0;
+    if (is_laplace(tb->part))
+        return 0.0;
+    for (int k = 0; k < tb->part->layers; k++)
+        if (tb->part->layer[k].kind == EW_MIXTURE) {
+            double more = 0.0;
+            const double x = ew_mixture_far(tb, k, T, &more);
+            if (x + more < 0.0) {
+                sum += x;
+                slack += more;
+            }
+        }
+    const double x = (sum + slack) / tb->mass + 2.0 * quad(tb, tb->c, 0.0);
+    return x < 0.0 ? log1p(fmax(x, -1.0 + 1e-15)) : 0.0;
+}
+
+int ew_turns_take(ew_turns *tn, int count, ew_arena *arena)
+{
+    double **all[] = {&tn->wr, &tn->wi, &tn->ar, &tn->ai, &tn->er, &tn->ei};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        *all[i] = ew_take(arena, (size_t)count + 4, sizeof(double));
+    return !arena->failed;
+}
+
+static void expm1_i(double *re, double *im, double x)
+{
+    const double s = sin(0.5 * x);
+    *re = -2.0 * s * s;
+    *im = sin(x);
+}
+
+/* Ready for blocks with step h; pads to a multiple of four. */
+void ew_table_turn(ew_turns *tn, const ew_table *tb, double h)
+{
+    for (int i = 0; i < ((tb->count + 3) & ~3); i++) {
+        const double l = i < tb->count ? tb->loss[i] : 0.0;
+        expm1_i(&tn->ar[i], &tn->ai[i], h * l);
+        tn->wr[i] = 1.0 + tn->ar[i];
+        tn->wi[i] = tn->ai[i];
+        if (i >= tb->count)
+            tb->p[i] = 0.0;
+    }
+}
+
+EW_CLONES
+static void advance(double *restrict re, double *restrict im, int blocks, int count, const double (*restrict p)[4], const double (*restrict wr)[4],
+                    const double (*restrict wi)[4], const double (*restrict ar)[4], const double (*restrict ai)[4], double (*restrict er)[4],
+                    double (*restrict ei)[4])
+{
+    for (int j = 0; j < count; j++) { /* the sums, then one step */
+        double sr[4] = {0}, si[4] = {0};
+        for (int k = 0; k < blocks; k++) {
+            double x[4], y[4];
+            for (int l = 0; l < 4; l++)
+                sr[l] += p[k][l] * er[k][l];
+            for (int l = 0; l < 4; l++)
+                si[l] += p[k][l] * ei[k][l];
+            for (int l = 0; l < 4; l++)
+                x[l] = (er[k][l] * wr[k][l] - ei[k][l] * wi[k][l]) + ar[k][l];
+            for (int l = 0; l < 4; l++)
+                y[l] = (er[k][l] * wi[k][l] + ei[k][l] * wr[k][l]) + ai[k][l];
+            for (int l = 0; l < 4; l++) {
+                er[k][l] = x[l];
+                ei[k][l] = y[l];
+            }
+        }
+        re[j] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
+        im[j] = (si[0] + si[1]) + (si[2] + si[3]);
+    }
+}
+
+/* (M(c + it)/M(c) - 1) of the Laplace law */
+static void laplace_ratio(double out[2], const ew_table *tb, double t)
+{
+    const double a = 1.0 / tb->part->layer[0].scale, c = tb->c, f = exp(-(2.0 * c + 1.0) * a), d = 2.0 * c + 1.0;
+    /* N(c+it) e^{-(c+it) a} = (c+1+it) + (c+it) f e^{-2ita} */
+    const double co = cos(2.0 * t * a), si = -sin(2.0 * t * a);
+    const double nr = (c + 1.0) + f * (c * co - t * si), ni = t + f * (t * co + c * si);
+    const double br = (nr * d + ni * 2.0 * t) / (d * d + 4.0 * t * t), bi = (ni * d - nr * 2.0 * t) / (d * d + 4.0 * t * t);
+    const double xr = cos(t * a), xi = sin(t * a);
+    out[0] = (br * xr - bi * xi) / tb->mass - 1.0;
+    out[1] = (br * xi + bi * xr) / tb->mass;
+}
+
+/* log|M(c+it)/M(c)|, its angle and a bound of the relative error of the ratio, at t = j h, j = from .. from + count - 1 (count <= BLOCK). */
+void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from, int count)
+{
+    double re[BLOCK], im[BLOCK];
+    const int padded = (tb->count + 3) & ~3, plain = is_laplace(tb->part);
+    if (!plain) {
+        for (int i = 0; i < tb->count; i++)
+            expm1_i(&tn->er[i], &tn->ei[i], from * h * tb->loss[i]);
+        for (int i = tb->count; i < padded; i++)
+            tn->er[i] = tn->ei[i] = 0.0;
+        advance(re, im, padded / 4, count, (const double (*)[4])tb->p, (const double (*)[4])tn->wr, (const double (*)[4])tn->wi,
+                (const double (*)[4])tn->ar, (const double (*)[4])tn->ai, (double (*)[4])tn->er, (double (*)[4])tn->ei);
+    }
+    const double q = plain ? 0.0 : quad(tb, tb->c, (from + count) * h) + quad(tb, tb->c, 0.0);
+    for (int j = 0; j < count; j++) {
+        const double t = (from + j) * h;
+        double ratio[2];
+        if (plain)
+            laplace_ratio(ratio, tb, t);
+        const double x = plain ? ratio[0] : re[j] / tb->mass, y = plain ? ratio[1] : im[j] / tb->mass;
+        const double m = 2.0 * x + (x * x + y * y), mod = fmax(1e-300, (1.0 + x) * (1.0 + x) + y * y);
+        log_mod[j] = 0.5 * (m < -0.5 ? log(mod) : log1p(m));
+        angle[j] = atan2(y, 1.0 + x);
+        const double round = fmin(2.0 * tb->r0 + t * tb->r2, t * tb->r1) + 4.0 * EW_U * (fabs(x) + fabs(y)) + (t > 0.0 ? q : 0.0);
+        err[j] = round / sqrt(mod);
+    }
+}

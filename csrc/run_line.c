@@ -1,0 +1,239 @@
+/* run_line.c - trapezoidal inversion of a whole run on the vertical line Re z = c, smoothed or not, every error bounded.
+ *
+ * Formula  T_h = (h/2 pi) sum_j G(z) e^{-z eps} k(z), z = c + i j h, G the run's generating function, k(z) = 1/(z (1+z)).
+ *          T_h = sum_k e^{c k x} delta(eps + k x), x = 2 pi/h (Poisson summation, MATH.md section 4): T_h >= delta.
+ * Smooth   Where |G| is not known to fall (atoms, few steps) the run is composed with one more Gaussian mechanism, mu = w, in
+ *          front of the same nodes.  With U ~ N(-w^2/2, w^2), E[e^U] = 1, its delta at x = e^eps is E[delta(x e^U)], and delta is convex in x:
+ *              upper   E[delta(x e^U)] >= delta(x)                                               (Jensen), kernel k
+ *              lower   E[delta(y) + (x - y) delta'(y)] <= delta(x), y = x e^U                     (tangents lie below)
+ *          The second has the kernel k(z) - (e^{w^2 (z+1)} - 1)/(z+1): its tangent term is (y - x) Q(S > log y), Q the second law, whose
+ *          transform is (kappa(z) - kappa(z+1))/(z+1), kappa(z) = E[e^{-zU}] = e^{w^2 z(z+1)/2}.  Both are w^2 x^2 delta''/2 away.
+ * Bound    alias k > 0   G(c+d) e^{-(c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}) (Chernoff), k < 0 the same with c - d, or delta <= 1; for the tangents
+ *                        m grows by E[1 + e^{-U}] e^{..} = 1 + e^{w^2 (c2+1)}
+ *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T); for the tangents also int_T^inf e^{-mu^2 t^2/2}/t dt <= e^{-mu^2 T^2/2}/(mu^2 T^2)
+ *          quadrature, rounding: law.c, mixture.c
+ */
+#include "compose.h"
+
+#include <math.h>
+
+enum { BLOCK = 32, SHIFTS = 9 };
+static const double EFFORT = 4e7; /* quadrature times contour nodes: below a tenth of a second */
+
+/* log of a bound of |kernel's function of the loss| e^{-c2 loss} */
+static double log_most(double c2, double w2)
+{
+    const double m = ew_log_kernel(c2);
+    return w2 > 0.0 ? log(exp(m) + 1.0 + exp(w2 * (c2 + 1.0))) : m;
+}
+
+typedef struct {
+    int count[2];
+    double d[2][SHIFTS], v[2][SHIFTS];
+} shifts;
+
+static void chernoffs(shifts *s, const ew_total *to, double eps, double x, double w2)
+{
+    const double c = to->c, scale = to->log_delta, d = x / fmax(to->k2, 1e-200);
+    *s = (shifts){.count = {0, 0}};
+    for (int side = 0; side < 2; side++) {
+        const double most = side ? 0.8 * c : fmax(1e-3, to->c_max - c);
+        double f = fmin(d, most), best = INFINITY;
+        for (int i = 0; i < SHIFTS - 1; i++, f *= 0.6) { /* smaller ones where the generating function explodes far ahead */
+            const double c2 = side ? c - f : c + f, v = ew_total_chernoff(to, c2) - c2 * eps + log_most(c2, w2) - scale + 1e-9 * (1.0 + c2 * fabs(eps));
+            if (isfinite(v)) {
+                s->d[side][s->count[side]] = f;
+                s->v[side][s->count[side]++] = v;
+                if (v - f * x > best)
+                    break;
+                best = v - f * x;
+            }
+        }
+    }
+    s->d[1][s->count[1]] = c; /* delta <= 1 */
+    s->v[1][s->count[1]++] = -scale + (w2 > 0.0 ? log(2.0 + exp(w2)) : 0.0) + 1e-9;
+}
+
+/* log of the aliases at distance x; *rate: the largest abscissa used */
+static double alias(double *rate, const shifts *s, double c, double x)
+{
+    double best[2] = {INFINITY, INFINITY};
+    for (int side = 0; side < 2; side++)
+        for (int i = 0; i < s->count[side]; i++) {
+            const double d = s->d[side][i], e = s->v[side][i] - d * x - log(-expm1(-d * x));
+            if (e < best[side]) {
+                best[side] = e;
+                if (side == 0)
+                    *rate = c + d;
+            }
+        }
+    return ew_lse(best[0], best[1]);
+}
+
+/* log of what the sum leaves out beyond T */
+static double tail_log(const ew_total *to, double eps, double T, double w2)
+{
+    const double top = to->log_g - to->c * eps - to->log_delta;
+    double tail = top + ew_total_far(to, T) - log(EW_PI * T);
+    if (w2 > 0.0)
+        tail = ew_lse(tail, top - 0.5 * to->mu2 * T * T + log1p(exp(w2 * (to->c + 1.0))) - log(EW_PI * to->mu2 * T * T));
+    return tail + 1e-9 * (1.0 + fabs(top));
+}
+
+/* Tables for what is wanted, at the tilt and with the scale there are. */
+static int refill(ew_total *to, double c_max, double t, double floor, ew_arena *arena)
+{
+    const double c = to->c, scale = to->log_delta;
+    if (!ew_total_fill(to, c_max, t, floor, arena))
+        return 0;
+    ew_total_tilt(to, c);
+    to->log_delta = scale;
+    return 1;
+}
+
+static double nodes_of(const ew_total *to)
+{
+    double sum = 0.0;
+    for (int i = 0; i < to->run->parts; i++)
+        sum += to->tb[i].count;
+    return sum;
+}
+
+/* Where the tail is below e^{wanted}; 0: not before `most`, or at too high a cost.  Tables are made anew where T leaves what they serve. */
+static double reach(ew_total *to, double eps, double w2, double wanted, double most, double x, double start, ew_arena *arena, size_t mark)
+{
+    double T = fmin(start, 0.9 * most);
+    for (int i = 0; i < 60; i++) {
+        if (!(T <= most) || !(nodes_of(to) * T * x / 6.28 < EFFORT))
+            return 0.0;
+        if (T > to->t) {
+            arena->used = mark;
+            if (!refill(to, to->c_max, 1.5 * T, to->floor, arena))
+                return 0.0;
+        }
+        const double v = tail_log(to, eps, T, w2) - wanted;
+        if (v <= 0.0)
+            return T;
+        const double all = to->log_g - to->c * eps - to->log_delta - wanted - log(EW_PI * T);
+        T *= all > v ? fmin(2.0, fmax(1.03, 1.02 * sqrt(all / (all - v)))) : 2.0;
+    }
+    return 0.0;
+}
+
+static void kernel(double out[2], double *size, double c, double t, double w2)
+{
+    const double kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki;
+    out[0] = kr / k2;
+    out[1] = -ki / k2;
+    *size = 1.0 / sqrt(k2);
+    if (w2 > 0.0) {
+        const double a = w2 * (c + 1.0), b = w2 * t, s = sin(0.5 * b), e = exp(a), er = expm1(a) - 2.0 * e * s * s, ei = e * sin(b);
+        const double n = (c + 1.0) * (c + 1.0) + t * t, xr = (er * (c + 1.0) + ei * t) / n, xi = (ei * (c + 1.0) - er * t) / n;
+        out[0] -= xr;
+        out[1] -= xi;
+        *size += (hypot(er, ei) + EW_U * t * w2 * e) / sqrt(n);
+    }
+}
+
+static int contour_take(ew_contour *ct, double eps, double log_scale, double tol, int count, ew_arena *arena)
+{
+    *ct = (ew_contour){.eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale)};
+    double **all[] = {&ct->cr, &ct->ci, &ct->zr, &ct->zi, &ct->err};
+    for (int i = 0; i < 5; i++)
+        *all[i] = ew_take(arena, (size_t)count, sizeof(double));
+    return !arena->failed;
+}
+
+/* ct[0]: delta near eps, smoothed if w2 > 0; then ct[1]: its lower bound.  `to` has the tilt and an estimate of delta. */
+int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double tol, double most, ew_arena *arena)
+{
+    const size_t mark = arena->used;
+    const double c = to->c, scale = to->log_delta, log_tol = log(tol) - 1.0, spread = to->spread;
+    const int parts = to->run->parts;
+    to->mu2 = to->run->mu2 + w2;
+    const double f0 = to->log_g - c * eps - scale, v = fmax(to->k2 + w2, 1e-300);
+    double x = spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(spread) - 1.0) - log_tol));
+    const double wanted = fmax(1.0, f0 - log_tol), T0 = 1.05 * sqrt(2.0 * wanted / v), floor = 2.0 + wanted;
+    if (!(f0 < 700.0) || !(T0 * x < 6.28 * most))
+        return EW_NOT_FOUND;
+    if (!refill(to, c + fmin(x / v, fmax(0.5, c)), 1.1 * T0, floor, arena))
+        return arena->failed ? EW_SHORT : EW_NOT_FOUND;
+    double T = reach(to, eps, w2, log_tol, 6.28 * most / x, x, 0.93 * T0, arena, mark);
+    if (!(T > 0.0))
+        return arena->failed ? EW_SHORT : EW_NOT_FOUND;
+    double fixed = 40.0 * EW_U, sizes = 0.5 * to->mu2 * c * (c + 1.0);
+    int nodes = 0;
+    for (int i = 0; i < parts; i++) {
+        ew_table *tb = &to->tb[i];
+        ew_table_errors(tb);
+        fixed += tb->part->n * tb->real_err;
+        sizes += tb->part->n * fabs(tb->log_m);
+        nodes = tb->count > nodes ? tb->count : nodes;
+    }
+    fixed += EW_U * ((4.0 + parts) * sizes + 4.0 * (c * fabs(eps) + fabs(scale)));
+    if (!(fixed < 0.5))
+        return EW_NOT_FOUND;
+    shifts sh;
+    double rate = c, low = INFINITY;
+    chernoffs(&sh, to, eps, x, w2);
+    for (int i = 0; i < 60 && !(low <= log_tol); i++) {
+        low = alias(&rate, &sh, c, x);
+        if (low > log_tol)
+            x *= i < 6 ? 1.06 : i < 20 ? 1.15 : 1.5;
+        if (i == 12)
+            chernoffs(&sh, to, eps, x, w2);
+        if (!(T * x < 6.28 * most))
+            return EW_NOT_FOUND;
+    }
+    if (!(low <= log_tol))
+        return EW_NOT_FOUND;
+    const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30);
+    const int J = (int)ceil(T / h);
+    if (!(nodes_of(to) * J < EFFORT))
+        return EW_NOT_FOUND;
+    const double tail = tail_log(to, eps, fmin(J * h, to->t), w2);
+
+    double *lm = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double)), *an = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double));
+    double *er = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double)), *ro = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double));
+    ew_turns tn;
+    if (!ew_turns_take(&tn, nodes, arena) || !contour_take(&ct[0], eps, scale, tol, J + 1, arena) ||
+        (w2 > 0.0 && !contour_take(&ct[1], eps, scale, tol, J + 1, arena)))
+        return EW_SHORT;
+    for (int j = 0; j <= J; j++)
+        lm[j] = an[j] = er[j] = ro[j] = 0.0;
+    for (int i = 0; i < parts; i++) {
+        const ew_table *tb = &to->tb[i];
+        const double n = tb->part->n;
+        ew_table_turn(&tn, tb, h);
+        for (int from = 0; from <= J; from += BLOCK) {
+            double l[BLOCK], a[BLOCK], e[BLOCK];
+            const int count = J + 1 - from < BLOCK ? J + 1 - from : BLOCK;
+            ew_table_block(l, a, e, tb, &tn, h, from, count);
+            for (int j = 0; j < count; j++) {
+                lm[from + j] += n * l[j];
+                an[from + j] += n * a[j];
+                er[from + j] += n * log1p(e[j]);
+                ro[from + j] += n * (fabs(l[j]) + fabs(a[j]));
+            }
+        }
+    }
+    for (int k = 0; k < (w2 > 0.0 ? 2 : 1); k++) {
+        for (int j = 0; j <= J; j++) {
+            const double t = j * h, size = exp(to->log_g - c * eps - scale + lm[j] - 0.5 * to->mu2 * t * t);
+            const double turn = an[j] + to->mu2 * (c + 0.5) * t - t * eps, co = cos(turn), si = sin(turn), g = j ? h / EW_PI : 0.5 * h / EW_PI;
+            const double rel = expm1(fmin(700.0, er[j])) + fixed + EW_U * (60.0 + (4.0 + parts) * ro[j] + 4.0 * t * (fabs(eps) + to->mu2 * (1.0 + c + t)));
+            double kn[2], k_size;
+            kernel(kn, &k_size, c, t, k ? w2 : 0.0);
+            ct[k].cr[j] = g * size * (kn[0] * co - kn[1] * si);
+            ct[k].ci[j] = g * size * (kn[0] * si + kn[1] * co);
+            ct[k].zr[j] = c;
+            ct[k].zi[j] = t;
+            ct[k].err[j] = 1.01 * g * size * rel * k_size;
+        }
+        ct[k].count = J + 1;
+        ct[k].low = exp(low) + exp(tail);
+        ct[k].high = (k ? exp(low) : 0.0) + exp(tail);
+        ct[k].rate = rate;
+    }
+    return isfinite(ct[0].low) ? EW_FOUND : EW_NOT_FOUND;
+}
