@@ -1,4 +1,4 @@
-/* contour.c - delta and epsilon from the nodes of a contour (line or bend), certified.
+/* contour.c - delta and epsilon from the nodes of a contour (line), certified.
  *
  * delta(eps) decreases, so an interval of epsilon is certified by two evaluations: delta(upper) <= delta <= delta(lower).
  * Both lie within a distance e of a point where the sum was formed with its rounding error, and
@@ -110,7 +110,8 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         if (!(hi - lo > 4.0 * EW_U * fabs(ct->eps0 + shift)))
             break;
         /* as far from eps0 as the error terms, which grow, allow */
-        const double most = fmax(1.0, log(fmax(1.0, 3.0 * ct->tol * target / (ct->low + 1e-300)))) / ct->rate;
+        const double able = fmax(1.0, log(fmax(1.0, 3.0 * ct->tol * target / (ct->low + 1e-300)))) / ct->rate;
+        const double most = fmin(able, 0.99 * (next > 0.0 ? ct->right : ct->left));
         if (fabs(next) > most) {
             if (fabs(shift) < 0.99 * most && fabs(next) > most && (next > 0.0 ? !(hi < most) : !(lo > -most))) {
                 next = copysign(most, next);
@@ -165,7 +166,7 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         }
     }
     *moved = here;
-    if (ok != 3)
+    if (ok != 3 || shift + up > ct->right || down - shift > ct->left)
         return 0;
     out[0] = ew_down(here - down);
     out[1] = ew_up(here + up);

@@ -281,7 +281,7 @@ double ew_line_eps(const ew_law *law, double eps)
 
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws)
 {
-    *ct = (ew_contour){.count = 0, .eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
+    *ct = (ew_contour){.count = 0, .eps0 = eps, .log_scale = log_scale, .tol = tol, .left = INFINITY, .right = INFINITY, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
                        .cr = ws->node[0], .ci = ws->node[1], .zr = ws->node[2], .zi = ws->node[3], .err = ws->node[4]};
 }
 

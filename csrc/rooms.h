@@ -38,13 +38,14 @@ void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *w
 
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
  *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
- *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j| */
+ *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j|,
+ * as long as -left <= eps - eps0 <= right */
 typedef struct {
     int count;
     double eps0, log_scale, scale_err; /* scale_err: relative error of e^{log_scale} and of the kernel at eps0 */
     double *cr, *ci, *zr, *zi, *err;
     double fixed, moving;
-    double low, high, rate, tol;       /* tol: the relative error asked for */
+    double low, high, rate, left, right, tol; /* tol: the relative error asked for */
 } ew_contour;
 
 /* terms.c: the terms of one line, from ws->sums */
@@ -76,6 +77,9 @@ int ew_closed_applies(const ew_model *m);
 int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, double eps);
 int ew_closed_delta(double out[2], const ew_model *m, double eps);
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta);
+
+double ew_rare_from(const ew_model *m, double log_mass);
+ew_law ew_capped(const ew_model *m, double log_mass);
 
 /* split.c: the lines of one law whose far tail must be cut or whose tilted characteristic function does not decay */
 int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);

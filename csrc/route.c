@@ -95,13 +95,6 @@ static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
     return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
 }
 
-/* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
-static double rare_from(const ew_model *m, double log_mass)
-{
-    const double rare = fmax(1.0, log(m->n) - log_mass);
-    return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
-}
-
 /* How much of M'' comes from the steps beyond u: where it is not little, the saddle point speaks of them and not of the run. */
 static double share_beyond(const ew_nodes *nd, const ew_moments *at, double u)
 {
@@ -113,53 +106,60 @@ static double share_beyond(const ew_nodes *nd, const ew_moments *at, double u)
     return share / at->m2;
 }
 
-/* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
-static ew_law capped(const ew_model *m, double log_mass)
-{
-    const double width = fmin(1.0, 0.7 * m->s), at = rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
-    ew_law law = {.m = m, .far = {at, width}};
-    if (m->kind == EW_KIND_REPLACE)
-        law.left = (ew_taper){-at, width};
-    return law;
-}
-
-/* An epsilon near the wanted one, by whatever is cheap: a single jump of one step, or many small ones. */
-static double first_guess(const ew_model *m, double log_delta, ew_scratch *ws)
+/* Two epsilons, one of them near the wanted one: a single jump of one step, and many small ones. */
+static void first_guesses(double guess[2], const ew_model *m, double log_delta, ew_scratch *ws)
 {
     ew_model one = *m;
     ew_nodes nd;
     ew_saddle sp;
-    double now[2] = {0.0, 0.0}, eps = 0.0;
-    const ew_law law = m->kind == EW_KIND_ADD ? (ew_law){.m = m} : capped(m, log_delta - 7.0);
+    double now[2] = {0.0, 0.0};
+    const double edge = edge_of(m);
+    const ew_law law = m->kind == EW_KIND_ADD ? (ew_law){.m = m} : ew_capped(m, log_delta - 7.0);
     one.n = 1.0;
     ew_nodes_bind(&nd, ws->coarse);
-    if (m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n)))
-        eps = now[1];
-    if (ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps > eps)
-        eps = sp.eps;
-    const double edge = edge_of(m);
-    return eps < edge ? eps : edge * (1.0 - 1e-4);
+    guess[0] = m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n)) ? now[1] : 0.0;
+    guess[1] = ew_saddle_of_delta(&sp, &law, &nd, log_delta) ? sp.eps : 0.0;
+    for (int i = 0; i < 2; i++)
+        if (!(guess[i] < edge))
+            guess[i] = edge * (1.0 - 1e-4);
+    if (!(guess[0] > 0.0))
+        guess[0] = guess[1];
+}
+
+/* The scale on which epsilon is searched for: its logarithm, and near the largest loss that of the distance to it; and back. */
+static double place(double eps, double edge)
+{
+    return isfinite(edge) ? log(eps / fmax(edge - eps, 1e-300)) : log(eps);
+}
+
+static double placed(double x, double edge)
+{
+    return isfinite(edge) ? (x > 0.0 ? edge / (1.0 + exp(-x)) : edge * (exp(x) / (1.0 + exp(x)))) : exp(x);
 }
 
 /* The root by ever better contours around it: split.c from a guess, by secants of log delta in log eps and bisection until the root is near,
  * then sharper. */
-static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, double eps, ew_scratch *ws)
+static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, const double guess[2], ew_scratch *ws)
 {
-    double a = 0.0, b = edge_of(m), f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
+    const double edge = edge_of(m);
+    double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
     int near = 0, failed = 0, stalled = 0;
     ew_contour ct;
     if (isfinite(out[1])) {
         a = out[0];
         b = out[1];
     }
-    if (m->kind == EW_KIND_ADD) { /* the largest loss itself, to the wanted accuracy? */
+    if (m->kind == EW_KIND_ADD) { /* delta(eps) <= 1 - e^{eps - edge}: no loss is larger; and is it nearly that? */
         double there[2];
+        b = fmin(b, edge * (1.0 + 4.0 * EW_U) + log1p(-exp(log_delta)) * (1.0 - 8.0 * EW_U));
         const double below = b * (1.0 - 0.9 * rtol);
-        if (ew_route_delta(there, m, below, 1e-2, ws) && log(there[0]) > log_delta * (1.0 - 4.0 * EW_U)) {
-            out[0] = fmax(out[0], below);
+        if (b <= a || (ew_route_delta(there, m, below, 1e-2, ws) && log(there[0]) > log_delta * (1.0 - 4.0 * EW_U))) {
+            out[0] = fmax(out[0], b <= a ? a : below);
             out[1] = fmin(out[1], b);
             return;
         }
+        out[1] = fmin(out[1], b);
+        eps = fmin(eps, 0.5 * (below + fmax(a, b - 1.0)));
     }
     for (int i = 0; i < 30 && failed < 4 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
         double now[2], moved = NAN, f;
@@ -198,17 +198,24 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
             b = fmin(b, eps);
             f_b = f;
         }
+        const double x = place(eps, edge), steep = (f - f_last) / (x - last);
+        last = x;
+        f_last = f;
         if (fabs(f) < 2.0 && isfinite(moved) && moved > a && moved < b) {
             eps = moved;
             continue;
         }
-        const double lo = log(fmax(a, 1e-30)), hi = log(b);
+        const double lo = place(fmax(a, 1e-30), edge), hi = place(b, edge);
         if (isfinite(f_a) && isfinite(f_b))
-            eps = exp(lo + (hi - lo) * (i % 3 == 2 ? 0.5 : fmin(0.93, fmax(0.07, f_a / (f_a - f_b)))));
-        else if (f > 0.0)
-            eps = isfinite(b) && b < 3.0 * a ? 0.5 * (a + b) : a * exp(fmin(1.5, 0.1 + f / 20.0));
-        else
-            eps = a > 0.0 && b < 3.0 * a ? 0.5 * (a + b) : b * exp(-fmin(1.5, 0.1 - fmax(-30.0, f) / 20.0));
+            eps = placed(lo + (hi - lo) * (i % 3 == 2 ? 0.5 : fmin(0.93, fmax(0.07, f_a / (f_a - f_b)))), edge);
+        else if (i == 0 && guess[1] > a && guess[1] < b)
+            eps = guess[1];
+        else if (f > 0.0 && isfinite(b) && (b < 3.0 * a || isfinite(edge)))
+            eps = placed(0.5 * (x + hi), edge);
+        else if (f < 0.0 && a > 0.0 && b < 3.0 * a)
+            eps = 0.5 * (a + b);
+        else /* beyond all that is known: by the slope of the last two */
+            eps = placed(x + copysign(fmin(2.5, steep < 0.0 ? 0.05 - 1.1 * fabs(f) / steep : 0.1 + fabs(f) / 20.0), f), edge);
         if (!(eps > a && eps < b))
             eps = 0.5 * (a + fmin(b, 1e300));
     }
@@ -269,11 +276,11 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
     const double lost = log_delta + log(1e-4 * rtol);
-    const int one_sided = m->kind == EW_KIND_ADD, lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, rare_from(m, lost)) < 1e-3);
+    const int one_sided = m->kind == EW_KIND_ADD, lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, ew_rare_from(m, lost)) < 1e-3);
     if (seen && !lost_in_tail && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, PLAIN, ws))
         return 1;
     if (!one_sided && !isfinite(out[1])) { /* the far tail of a step, too rare to matter, stands in the way */
-        const ew_law cut = capped(m, lost);
+        const ew_law cut = ew_capped(m, lost);
         ew_saddle there;
         ew_nodes_bind(&coarse, ws->coarse);
         if (ew_saddle_of_delta(&there, &cut, &coarse, log_delta) && line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, PLAIN, ws))
@@ -288,7 +295,9 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         out[0] = out[1] = 0.0;
         return 1;
     }
-    double guess = isfinite(out[1]) ? 0.5 * (out[0] + out[1]) : first_guess(m, log_delta, ws);
+    double guess[2] = {0.5 * (out[0] + out[1]), 0.0};
+    if (!isfinite(out[1]))
+        first_guesses(guess, m, log_delta, ws);
     split_epsilon(out, m, log_delta, rtol, guess, ws);
     if (!(isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1])) { /* a single step is a lower bound */
         ew_model one = *m;

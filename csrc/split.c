@@ -17,6 +17,23 @@
 
 #include <math.h>
 
+/* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
+double ew_rare_from(const ew_model *m, double log_mass)
+{
+    const double rare = fmax(1.0, log(m->n) - log_mass);
+    return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+}
+
+/* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
+ew_law ew_capped(const ew_model *m, double log_mass)
+{
+    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
+    ew_law law = {.m = m, .far = {at, width}};
+    if (m->kind == EW_KIND_REPLACE)
+        law.left = (ew_taper){-at, width};
+    return law;
+}
+
 typedef struct {
     const ew_model *m;
     double eps, log_delta, tol;
@@ -26,11 +43,14 @@ typedef struct {
     double high;       /* error so far, in units of e^{log_delta} */
     double big;        /* log of the part of the big steps, likewise, roughly */
     int rare;          /* big steps are an error as a whole, and not counted */
+    double left;       /* replace: log of the mass under the second law of the steps that law->left leaves out, all n of them */
+    double margin;     /* what is bounded for the big steps holds for epsilons so much larger (add: smaller) */
 } job;
 
 static job begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
-    return (job){.m = m, .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
+    const double scale = m->kind == EW_KIND_ADD ? fmin(fabs(eps), -m->n * m->log1mq - eps) : fabs(eps);
+    return (job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
 }
 
 static int spread_nodes(ew_nodes *nd, const job *j, const ew_law *law, double hu)
@@ -63,9 +83,9 @@ enum { BACK = 10 };
 static void missing(double *e, const job *j, const ew_nodes *nd, const double *back, const double *tilt)
 {
     const ew_model *m = j->m;
-    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps;
+    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin, eps = j->eps + j->margin;
     for (int k = 0; k < nd->count; k++) {
-        const double x = j->eps - nd->loss[k];
+        const double x = eps - nd->loss[k];
         if (m->kind == EW_KIND_ADD) {
             e[k] = nd->lp[k] < gap ? -expm1(nd->lp[k] - gap) : 0.0;
         } else if (j->rare) {
@@ -75,7 +95,7 @@ static void missing(double *e, const job *j, const ew_nodes *nd, const double *b
             for (int i = 0; i < BACK; i++)
                 if (back[i] + tilt[i] * x < least)
                     least = back[i] + tilt[i] * x;
-            e[k] = exp(least);
+            e[k] = exp(least) + (m->kind == EW_KIND_REPLACE ? exp(fmin(700.0, x + j->left)) : 0.0);
             if (m->kind == EW_KIND_REMOVE)
                 e[k] = fmin(e[k], x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
         }
@@ -101,22 +121,28 @@ static double above(double *scratch, const ew_taper *t, const double *u, const d
 static int place_far(ew_law *law, job *j)
 {
     const ew_model *m = j->m;
-    const ew_law whole = {.m = m};
+    ew_law whole = {.m = m};
     ew_nodes nd;
+    if (m->kind == EW_KIND_REPLACE) { /* M(-s) of the whole law would speak of its far left tail only */
+        j->left = j->log_delta + log(j->tol) - 12.0 - fabs(j->eps);
+        whole = ew_capped(m, j->left);
+        j->top = fmax(j->top, whole.far.at + 5.0 * j->width);
+    }
     if (!survey_nodes(&nd, j, &whole))
         return 0;
     double back[BACK], tilt[BACK];
     for (int i = 0; i < BACK; i++)
         back[i] = tilt[i] = NAN;
-    if (m->kind == EW_KIND_REMOVE && m->n > 8.0 && !j->rare) {
+    if (((m->kind == EW_KIND_REMOVE && m->n > 8.0) || m->kind == EW_KIND_REPLACE) && !j->rare) {
         double s = 2.0;
         const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
         for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
             tilt[i] = s;
-            back[i] = backward(j, &whole, &nd, EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
+            back[i] = backward(j, &whole, &nd, m->kind == EW_KIND_REPLACE ? EW_SMALL : EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
         }
     }
-    if (!spread_nodes(&nd, j, &whole, 0.05 * j->width))
+    const ew_law plain = {.m = m};
+    if (!spread_nodes(&nd, j, &plain, 0.05 * j->width))
         return 0;
     double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
     missing(cost, j, &nd, back, tilt);
@@ -193,6 +219,7 @@ static int add_big(ew_contour *ct, const job *j, const ew_law *law)
     const double moving = second > 0.0 ? exp(j->eps + log(second)) : 0.0, fixed = more - (j->eps < 600.0 ? expm1(j->eps) * second : moving);
     ct->fixed += fixed * scale;
     ct->moving += moving * scale;
+    ct->rate = fmax(ct->rate, 1.0);
     const double e = (n * err * 2.2 + (1e-13 + 4.0 * EW_U * fabs(j->eps)) * (fabs(more) + fabs(more - fixed))) * scale;
     ct->low += e;
     ct->high += e;
@@ -212,6 +239,7 @@ static int add_small(ew_contour *ct, const job *j, const ew_law *law)
     const double fixed = -exp(a - j->log_delta) * expm1(x), moving = exp(a + x - j->log_delta);
     ct->fixed += fixed;
     ct->moving += moving;
+    ct->rate = fmax(ct->rate, 1.0);
     const double e = n * err * 3.0 * exp(-j->log_delta) + EW_U * (exp(a - j->log_delta) * 16.0 * (fabs(j->eps) + fabs(step)) + 100.0 * fabs(fixed) * (1.0 + n * nd.out));
     ct->low += e;
     ct->high += e;
@@ -220,6 +248,7 @@ static int add_small(ew_contour *ct, const job *j, const ew_law *law)
 
 typedef struct {
     double at, small, mid; /* where; logs of the Chernoff bounds of both parts over delta */
+    double rate;           /* add: how fast the error of the small part grows with epsilon */
     double size;           /* log of the saddle-point estimate of delta(eps) over delta: within a factor of a few, good enough to steer by */
     ew_saddle sp[EW_CLASSES];
 } cut;
@@ -240,9 +269,10 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
         for (double s = start; s < 1e4 * start; s *= 1.6) {
             const double v = backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
             const double e = v + s * ew_line_eps(law, j->eps) + 8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(fmax(1.001, s) - 1.0);
-            if (e < best)
+            if (e < best) {
                 best = e;
-            else if (isfinite(best))
+                k->rate = fmax(1.001, s);
+            } else if (isfinite(best))
                 break;
         }
         k->small = best - j->log_delta;
@@ -331,11 +361,16 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
     law->split = (ew_taper){k->at, split ? j->width : 0.0};
     ew_contour_start(ct, j->eps, j->log_delta, j->tol, j->ws);
     ct->high = j->high;
+    if (add)
+        ct->left = j->margin;
+    else if (!j->rare)
+        ct->right = j->margin;
     if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
         return 0;
     if (add && split) {
         ct->low += exp(k->small);
         ct->high += exp(k->small);
+        ct->rate = fmax(ct->rate, k->rate);
         if (!add_small(ct, j, law))
             return 0;
     } else if (!add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small)) {
@@ -351,9 +386,9 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
     job j = begin(m, eps, log_delta, tol, ws);
     j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
     const int add = m->kind == EW_KIND_ADD;
-    ew_law law = {.m = m};
+    ew_law law = {.m = m, .edge = add && eps > -0.5 * m->n * m->log1mq};
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
-    j.top = fmin(fmax(sqrt(2.0 * rare), add ? 0.0 : 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s);
+    j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s); /* the second law's too */
     if (!place_far(&law, &j))
         return 0;
     /* rounding costs e^{size} units: what the tolerance leaves */

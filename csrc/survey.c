@@ -111,16 +111,25 @@ static double growth(const view *v)
     return (fmax(0.0, v->alpha) + fmax(0.0, v->beta) + fmax(0.0, v->t) + 1.0) / v->law->m->s;
 }
 
-/* 1: beyond u (sign = +1: to the right) the bound falls at least like e^{-|u|}. */
+/* 1: beyond u (sign = +1: to the right) the bound falls at least like e^{-|u|}, a factor e apart.  Where Y falls to 0, a negative power of
+ * |1 + Y e^{i theta}|, or e^{-|t| arg}, holds the bound down and gives way: by less than a factor e in all, or more slowly than phi falls
+ * (their logarithms change by at most min(Y, 1)/s for each unit of u). */
 static int falling(const view *v, double u, int sign)
 {
+    const ew_model *m = v->law->m;
     const ew_taper *t = sign > 0 ? &v->law->far : &v->law->left;
+    const int two = m->kind == EW_KIND_REPLACE;
     if (sign > 0 && ((v->weight == EW_MID && u < v->law->split.at) || (v->weight == EW_BIG && u < v->law->far.at)))
         return 0; /* that weight still rises */
+    if (sign < 0 || two) {
+        const double power = fmax(0.0, -(sign < 0 ? v->alpha : v->beta)) + fmax(0.0, -v->t), y = m->odds * exp(fmin(700.0, -sign * (u - m->shift) / m->s));
+        if (power * y > 0.9 && !(sign * u > 1.0 + power * fmin(y, 1.0) / m->s))
+            return 0;
+    }
     if (sign * u > growth(v) + 1.0)
         return 1;
-    if (sign < 0 && v->law->m->kind != EW_KIND_REPLACE)
-        return u < -1.0; /* every factor but phi is largest at the right end or tends to its limit from below */
+    if (sign < 0 && !two)
+        return u < -1.0; /* the other factors are largest at the right end */
     if (!(t->width > 0.0) || v->weight == EW_WHOLE || v->weight == EW_BIG)
         return 0;
     const double a = sign * (u - t->at) / t->width;

@@ -65,6 +65,31 @@ def test_without_sampling(sigma, adjacency, checked):
         checked(5)
 
 
+# Settings where steps are sorted by size and epsilon is far from where its contour was first placed.
+MOVED = [
+    (0.51493168316435445, 0.001806637158529658, 1006, 5.5566919708315142e-07, "remove"),
+    (0.50267057980290364, 0.0010305063530254917, 1563, 2.2062905191851881e-08, "remove"),
+    (0.50282505606402528, 0.0013232816047925389, 1748, 9.7557087494062317e-08, "remove"),
+    (0.39242803557569056, 0.00014130952236500119, 21, 1.6997e-202, "add"),
+    (0.104639, 0.0617798, 10767, 0.005981, "add"),
+    (0.101711, 0.435784, 121657, 0.03549, "add"),
+    (0.7, 1e-3, 40, 1e-6, "replace_one"),
+]
+
+
+@pytest.mark.parametrize(("sigma", "q", "steps", "target", "adjacency"), MOVED)
+def test_both_ends_from_a_contour_of_their_own(sigma, q, steps, target, adjacency):
+    """Other computation of the same: delta at each end of the interval, each on its own contour, unmoved."""
+    lower, upper = ea.epsilon_bounds(sigma, q, steps, target, adjacency=adjacency)
+    assert upper - lower <= 1e-8 * upper
+    assert ea.delta_bounds(sigma, q, steps, lower, adjacency=adjacency).upper >= target
+    assert ea.delta_bounds(sigma, q, steps, upper, adjacency=adjacency).lower <= target
+    below, above = lower * (1 - 1e-7), upper * (1 + 1e-7)
+    if adjacency != "add":  # not past the largest loss
+        assert ea.delta_bounds(sigma, q, steps, above, adjacency=adjacency).upper < target
+        assert ea.delta_bounds(sigma, q, steps, below, adjacency=adjacency).lower > target
+
+
 @pytest.mark.parametrize("adjacency", ADJACENCIES)
 @pytest.mark.parametrize("sigma", [0.1, 0.33, 1.0, 7.0, 1e4])
 def test_single_step(sigma, adjacency, checked):
