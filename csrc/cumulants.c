@@ -39,12 +39,17 @@ int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, i
     return 1;
 }
 
+int ew_sheet_near(const ew_model *m, double c)
+{
+    return fabs(c) * m->q < 3.0 * m->s;
+}
+
 int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order, ew_scratch *ws)
 {
     if (sheet->count && c >= sheet->low && c <= sheet->high)
         return 1;
     const double wide = 0.2 + 0.2 * fabs(c);
-    const int near = fabs(c) * m->q < 3.0 * m->s; /* K may be tiny: both laws, too */
+    const int near = ew_sheet_near(m, c); /* K may be tiny: both laws, too */
     if (ew_sheet_fill(sheet, m, near ? fmin(-1.0, c - wide) : c - wide, near ? fmax(0.0, c + wide) : c + wide, order, ws))
         return 1;
     sheet->count = 0;

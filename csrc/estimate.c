@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static ew_status check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method, int order)
+ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method, int order)
 {
     if (!(isfinite(sigma) && sigma > 0.0))
         return EW_BAD_SIGMA;
@@ -32,7 +32,7 @@ static int kind_of(ew_adjacency adjacency, double q)
 ew_status ew_cumulants(double *out, double sigma, double q, ew_adjacency adjacency, double tilt, int order, void *work)
 {
     double kappa[EW_CUMULANTS_MAX + 1], err[EW_CUMULANTS_MAX + 1];
-    ew_status s = check(sigma, q, 1, 0.0, 0, (int)adjacency, EW_GDP, 0);
+    ew_status s = ew_estimate_check(sigma, q, 1, 0.0, 0, (int)adjacency, EW_GDP, 0);
     if (s == EW_OK && adjacency == EW_ADD_OR_REMOVE)
         s = EW_BAD_ADJACENCY;
     if (order < 1 || order > EW_CUMULANTS_MAX)
@@ -111,7 +111,7 @@ static ew_status directed(double *out, double sigma, double q, double n, double 
 ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency, ew_method method,
                               int order, void *work)
 {
-    ew_status s = check(sigma, q, steps, delta, 1, (int)adjacency, (int)method, order);
+    ew_status s = ew_estimate_check(sigma, q, steps, delta, 1, (int)adjacency, (int)method, order);
     if (s == EW_OK)
         s = directed(out, sigma, q, (double)steps, delta, 1, adjacency, method, order, work);
     if (s != EW_OK)
@@ -122,7 +122,7 @@ ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps
 ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency, ew_method method,
                             int order, void *work)
 {
-    ew_status s = check(sigma, q, steps, epsilon, 0, (int)adjacency, (int)method, order);
+    ew_status s = ew_estimate_check(sigma, q, steps, epsilon, 0, (int)adjacency, (int)method, order);
     if (s == EW_OK)
         s = directed(out, sigma, q, (double)steps, epsilon, 0, adjacency, method, order, work);
     if (s != EW_OK)
@@ -134,7 +134,7 @@ ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, 
 ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta, ew_adjacency adjacency,
                                        ew_method method, int order, void *work)
 {
-    ew_status s = check(1.0, q, steps, delta, 1, (int)adjacency, (int)method, order);
+    ew_status s = ew_estimate_check(1.0, q, steps, delta, 1, (int)adjacency, (int)method, order);
     double ends[2] = {NAN, NAN}, values[2] = {NAN, NAN}, sigma = 1.0, e; /* too little noise, enough of it */
     if (s == EW_OK && !(isfinite(epsilon) && epsilon >= 0.0))
         s = EW_BAD_EPSILON;
@@ -164,7 +164,7 @@ ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, in
 
 ew_status ew_renyi(double *out, double sigma, double q, double order, ew_adjacency adjacency, void *work)
 {
-    ew_status s = check(sigma, q, 1, 0.0, 0, (int)adjacency, EW_RDP, 0);
+    ew_status s = ew_estimate_check(sigma, q, 1, 0.0, 0, (int)adjacency, EW_RDP, 0);
     if (s == EW_OK && !(order > 1.0 && order <= 1e6))
         s = EW_BAD_ORDER;
     *out = NAN;
@@ -183,7 +183,7 @@ ew_status ew_renyi(double *out, double sigma, double q, double order, ew_adjacen
 
 ew_status ew_gdp(double *out, double sigma, double q, int64_t steps, ew_adjacency adjacency)
 {
-    const ew_status s = check(sigma, q, steps, 0.0, 0, (int)adjacency, EW_GDP, 0);
+    const ew_status s = ew_estimate_check(sigma, q, steps, 0.0, 0, (int)adjacency, EW_GDP, 0);
     ew_model m;
     ew_model_init(&m, kind_of(adjacency, q), sigma, q, (double)steps);
     *out = s == EW_OK ? ew_gdp_mu(&m) : NAN;

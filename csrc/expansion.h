@@ -46,6 +46,19 @@ EW_CHECKED ew_status ew_estimate_delta(double *out, double sigma, double q, int6
 EW_CHECKED ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
                                                   ew_adjacency adjacency, ew_method method, int order, void *work);
 
+/* ew_expansion_epsilon, ew_expansion_delta: out = [lower, upper] of epsilon(delta), delta(epsilon), certified, from an expansion and a bound
+ * of its error.
+ *   EW_EDGEWORTH  eeai.c           Prawitz smoothing, uniform in epsilon: [0, inf] for epsilon and [max(0, 1 - e^eps), 1] for delta
+ *                                  where delta is smaller than that error
+ *   EW_TILTED     tilted_bounds.c  Fourier remainder under the tilted law: relative to delta
+ * Domain   that of ew_epsilon; order <= EW_ORDER_MAX
+ * Errors   EW_BAD_*, EW_BAD_METHOD for other methods; EW_PRECISION outside Domain
+ */
+EW_CHECKED ew_status ew_expansion_epsilon(double out[2], double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency,
+                                          ew_method method, int order, void *work);
+EW_CHECKED ew_status ew_expansion_delta(double out[2], double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency,
+                                        ew_method method, int order, void *work);
+
 /* ew_renyi: the Renyi divergence of order `order` > 1 of one step, K(order - 1)/(order - 1), to 1e-12 (relative).
  * ew_gdp:   mu of the Gaussian mechanism that `steps` steps tend to (renyi.c); the same for both directions.
  * Errors    EW_BAD_*, EW_BAD_ORDER unless 1 < order <= 1e6; EW_PRECISION outside Domain

@@ -30,6 +30,7 @@ typedef struct {
 
 int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, int order, ew_scratch *ws);
 int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order, ew_scratch *ws); /* the same around c, unless c is served already */
+int ew_sheet_near(const ew_model *m, double c);     /* 1: K(c) is good to 1e-13 of itself, else to 1e-13 */
 double ew_sheet_k(const ew_sheet *sheet, double c); /* K(c), relative accuracy */
 void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at); /* K'(c) - at, K''(c) */
 /* kappa[1 .. order] at tilt c, err[k] a bound of the error of kappa[k]: quadrature aside */
@@ -59,7 +60,7 @@ ew_status ew_aea_epsilon(double *out, const ew_aea *e, double delta);
 
 /* tilted.c: delta = base + e^log_scale (the sum over the series) */
 typedef struct {
-    double c, eps, log_scale, base, delta, slope; /* slope: -d delta/d eps */
+    double c, eps, log_scale, base, delta, slope, terms; /* slope: -d delta/d eps; terms: sum of the sizes of what e^log_scale multiplies */
     ew_series series;
 } ew_tilted;
 
@@ -73,5 +74,8 @@ int ew_rdp_delta(double *out, const ew_model *m, double eps, ew_scratch *ws);
 double ew_gdp_mu(const ew_model *m);
 int ew_gdp_epsilon(double *out, const ew_model *m, double delta);
 int ew_gdp_delta(double *out, const ew_model *m, double eps);
+
+/* estimate.c: what every public function refuses; x is delta or epsilon */
+ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method, int order);
 
 #endif

@@ -55,7 +55,7 @@ void ew_half_hermite(double *I, double u, int top)
 /* delta and e^eps Q(S_n > eps) = -d delta/d eps from the series at its tilt; the signs by the strip of c. */
 static int combine(ew_tilted *t)
 {
-    double one[TOP + 1], two[TOP + 1], near = 0.0, over = 0.0;
+    double one[TOP + 1], two[TOP + 1], near = 0.0, over = 0.0, terms = 0.0;
     const int left = t->c < 0.0, far = t->c < -1.0;
     const ew_series *s = &t->series;
     ew_half_hermite(one, fabs(t->c) * s->sd, s->top);
@@ -64,9 +64,11 @@ static int combine(ew_tilted *t)
         const double flip = k % 2 ? -1.0 : 1.0;
         near += s->a[k] * (left ? -flip : 1.0) * one[k];
         over += s->a[k] * (far ? -flip : 1.0) * two[k];
+        terms += fabs(s->a[k]) * (fabs(one[k]) + fabs(two[k]));
     }
     t->log_scale -= t->c * t->eps;
     t->base = far ? -expm1(t->eps) : left ? 1.0 : 0.0;
+    t->terms = terms;
     t->delta = t->base + exp(t->log_scale) * (near - over);
     t->slope = (far ? exp(t->eps) : 0.0) + exp(t->log_scale) * over;
     return isfinite(t->delta);

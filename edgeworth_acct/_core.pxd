@@ -61,6 +61,10 @@ cdef extern from "expansion.h" nogil:
                                 ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
     ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
                                            ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
+    ew_status ew_expansion_epsilon(double *out, double sigma, double q, int64_t steps, double delta,
+                                   ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
+    ew_status ew_expansion_delta(double *out, double sigma, double q, int64_t steps, double epsilon,
+                                 ew_adjacency adjacency, ew_method method, int order, void *work) noexcept
     ew_status ew_renyi(double *out, double sigma, double q, double order, ew_adjacency adjacency, void *work) noexcept
     ew_status ew_gdp(double *out, double sigma, double q, int64_t steps, ew_adjacency adjacency) noexcept
     void ew_series_coefficients(double *a, const double *lam, int order) noexcept

@@ -54,6 +54,34 @@ def estimate_delta_array(
 def estimate_noise_multiplier_array(
     result: _Reals, epsilon: _Reals, q: _Reals, steps: _Counts, delta: _Reals, adjacency: int, method: int, order: int
 ) -> tuple[int, int]: ...
+def expansion_epsilon(
+    sigma: float, q: float, steps: int, delta: float, adjacency: int, method: int, order: int
+) -> tuple[int, float, float]: ...
+def expansion_delta(
+    sigma: float, q: float, steps: int, epsilon: float, adjacency: int, method: int, order: int
+) -> tuple[int, float, float]: ...
+def expansion_epsilon_array(
+    lower: _Reals,
+    upper: _Reals,
+    sigma: _Reals,
+    q: _Reals,
+    steps: _Counts,
+    delta: _Reals,
+    adjacency: int,
+    method: int,
+    order: int,
+) -> tuple[int, int]: ...
+def expansion_delta_array(
+    lower: _Reals,
+    upper: _Reals,
+    sigma: _Reals,
+    q: _Reals,
+    steps: _Counts,
+    epsilon: _Reals,
+    adjacency: int,
+    method: int,
+    order: int,
+) -> tuple[int, int]: ...
 def cumulants(result: _Reals, sigma: float, q: float, adjacency: int, tilt: float) -> int: ...
 def renyi(sigma: float, q: float, order: float, adjacency: int) -> tuple[int, float]: ...
 def gdp(sigma: float, q: float, steps: int, adjacency: int) -> tuple[int, float]: ...

@@ -417,6 +417,56 @@ def gdp(double sigma, double q, int64_t steps, int adjacency):
     return status, out
 
 
+# Intervals by an expansion and a bound of its error.
+
+cdef tuple expansion(estimate_function function, double sigma, double q, int64_t steps, double x, int adjacency,
+                     int method, int order):
+    cdef double[2] out
+    cdef ew_status status
+    cdef Workspace workspace = borrow()
+    with nogil:
+        status = function(out, sigma, q, steps, x, <ew_adjacency> adjacency, <ew_method> method, order,
+                          workspace.memory)
+    give_back(workspace)
+    return status, out[0], out[1]
+
+
+cdef tuple expansion_array(estimate_function function, double[::1] lower, double[::1] upper, const double[:] sigma,
+                           const double[:] q, const int64_t[:] steps, const double[:] x, int adjacency, int method,
+                           int order):
+    cdef double[2] out
+    cdef ew_status status = EW_OK
+    cdef Py_ssize_t i, size = lower.shape[0]
+    cdef Workspace workspace = borrow()
+    with nogil:
+        for i in range(size):
+            status = function(out, sigma[i], q[i], steps[i], x[i], <ew_adjacency> adjacency, <ew_method> method,
+                              order, workspace.memory)
+            if status != EW_OK:
+                size = i
+                break
+            lower[i] = out[0]
+            upper[i] = out[1]
+    give_back(workspace)
+    return status, size
+
+
+def expansion_epsilon(double sigma, double q, int64_t steps, double delta, int adjacency, int method, int order):
+    return expansion(ew_expansion_epsilon, sigma, q, steps, delta, adjacency, method, order)
+
+
+def expansion_delta(double sigma, double q, int64_t steps, double epsilon, int adjacency, int method, int order):
+    return expansion(ew_expansion_delta, sigma, q, steps, epsilon, adjacency, method, order)
+
+
+def expansion_epsilon_array(lower, upper, sigma, q, steps, delta, int adjacency, int method, int order):
+    return expansion_array(ew_expansion_epsilon, lower, upper, sigma, q, steps, delta, adjacency, method, order)
+
+
+def expansion_delta_array(lower, upper, sigma, q, steps, epsilon, int adjacency, int method, int order):
+    return expansion_array(ew_expansion_delta, lower, upper, sigma, q, steps, epsilon, adjacency, method, order)
+
+
 # Parts of the expansions and special functions, for tests.
 
 def series_coefficients(double[::1] a, const double[::1] lam, int order):

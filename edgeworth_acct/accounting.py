@@ -36,12 +36,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeworth_acct import _core
 from edgeworth_acct._evaluate import Kernel, evaluate
-from edgeworth_acct.arguments import DELTA, EPSILON, Q, RTOL, SIGMA, STEPS, TARGET_EPSILON, choose, single
+from edgeworth_acct.arguments import DELTA, EPSILON, Q, RTOL, SIGMA, STEPS, TARGET_EPSILON, single
 from edgeworth_acct.bounds import Bounds, Real
-from edgeworth_acct.estimates import DELTA_OF, EPSILON_OF, NOISE_OF, chosen, estimate
+from edgeworth_acct.estimates import (
+    BOUNDS_OF_DELTA,
+    BOUNDS_OF_EPSILON,
+    DELTA_OF,
+    EPSILON_OF,
+    NOISE_OF,
+    chosen,
+    estimate,
+)
 
 _METHODS = ("certified", "edgeworth", "tilted_edgeworth", "rdp", "gdp")
-_BOUNDS_METHODS = ("certified",)
+_BOUNDS_METHODS = ("certified", "eeai", "tilted_edgeworth")
 _RTOL = 1e-9
 
 _INTERVAL = (np.float64, np.float64)
@@ -133,7 +141,7 @@ def epsilon(
     '8.289118, 7.992899, 9.275106'
     """
     if chosen(method, order, _METHODS):
-        return estimate(EPSILON_OF, (sigma, q, steps, delta), adjacency, method, order, threads)
+        return estimate(EPSILON_OF, (sigma, q, steps, delta), adjacency, method, order, threads)[0]
     _, _, upper = evaluate(_EPSILON, (sigma, q, steps, delta), adjacency, threads, _RTOL)
     return upper
 
@@ -146,6 +154,7 @@ def epsilon_bounds(
     *,
     adjacency: str = "add_or_remove",
     method: str = "certified",
+    order: int | None = None,
     rtol: float = _RTOL,
     threads: int | None = None,
 ) -> Bounds:
@@ -158,11 +167,17 @@ def epsilon_bounds(
     ----------
     sigma, q, steps, delta, adjacency, threads
         As in `epsilon`.
-    method : {"certified"}
-        "certified": exact inversion of the characteristic function with every error bounded.
+    method : {"certified", "eeai", "tilted_edgeworth"}
+        "certified": exact inversion of the characteristic function with every error bounded.  The other two are as
+        certain and wider, an expansion and a bound of its error (`edgeworth_acct.estimates`): "eeai" the Edgeworth
+        accountant's finite-sample interval, made sound; it is uniform in epsilon, so that at small `delta` it is
+        ``Bounds(..., inf)``; "tilted_edgeworth" the tilted expansion with its Fourier remainder.
+    order : int, optional
+        Order of the two expansions, 0 to 30; 1 for "eeai" and 4 for "tilted_edgeworth" if not given.
     rtol : float
-        Wanted relative width: ``upper - lower <= rtol * upper``.  The interval is wider, never wrong, where epsilon is
-        so close to 0 that delta cannot resolve it, and where double precision does not reach further (see Notes).
+        Wanted relative width with "certified": ``upper - lower <= rtol * upper``.  The interval is wider, never wrong,
+        where epsilon is so close to 0 that delta cannot resolve it, and where double precision does not reach further
+        (see Notes).
 
     Returns
     -------
@@ -194,9 +209,10 @@ def epsilon_bounds(
     >>> epsilon_bounds(1.0, [0.001, 0.01], 10000, [[1e-5], [1e-6]]).upper.shape
     (2, 2)
     """
-    choose("method", method, _METHODS)
     if not (type(rtol) is float and 0.0 < rtol < inf):
         rtol = single(RTOL, rtol)
+    if chosen(method, order, _BOUNDS_METHODS):
+        return Bounds(*estimate(BOUNDS_OF_EPSILON, (sigma, q, steps, delta), adjacency, method, order, threads))
     _, lower, upper = evaluate(_EPSILON, (sigma, q, steps, delta), adjacency, threads, rtol)
     return Bounds(lower, upper)
 
@@ -240,7 +256,7 @@ def delta(
     '1.75e-05'
     """
     if chosen(method, order, _METHODS):
-        return estimate(DELTA_OF, (sigma, q, steps, epsilon), adjacency, method, order, threads)
+        return estimate(DELTA_OF, (sigma, q, steps, epsilon), adjacency, method, order, threads)[0]
     _, _, upper = evaluate(_DELTA, (sigma, q, steps, epsilon), adjacency, threads, _RTOL)
     return upper
 
@@ -252,6 +268,8 @@ def delta_bounds(
     epsilon: ArrayLike,
     *,
     adjacency: str = "add_or_remove",
+    method: str = "certified",
+    order: int | None = None,
     rtol: float = _RTOL,
     threads: int | None = None,
 ) -> Bounds:
@@ -266,8 +284,10 @@ def delta_bounds(
         As in `edgeworth_acct.epsilon`.
     epsilon : float or array_like
         Any finite real number, in nats; negative ones too.
+    method, order
+        As in `epsilon_bounds`; where "eeai" says nothing, the bounds are max(0, 1 - e^epsilon) and 1.
     rtol : float
-        Wanted relative width.
+        Wanted relative width with "certified".
 
     Returns
     -------
@@ -292,6 +312,8 @@ def delta_bounds(
     """
     if not (type(rtol) is float and 0.0 < rtol < inf):
         rtol = single(RTOL, rtol)
+    if chosen(method, order, _BOUNDS_METHODS):
+        return Bounds(*estimate(BOUNDS_OF_DELTA, (sigma, q, steps, epsilon), adjacency, method, order, threads))
     _, lower, upper = evaluate(_DELTA, (sigma, q, steps, epsilon), adjacency, threads, rtol)
     return Bounds(lower, upper)
 
@@ -342,7 +364,7 @@ def noise_multiplier(
     '0.798198'
     """
     if chosen(method, order, _METHODS):
-        return estimate(NOISE_OF, (epsilon, q, steps, delta), adjacency, method, order, threads)
+        return estimate(NOISE_OF, (epsilon, q, steps, delta), adjacency, method, order, threads)[0]
     _, result = evaluate(_NOISE_MULTIPLIER, (epsilon, q, steps, delta), adjacency, threads)
     return result
 

@@ -13,6 +13,20 @@ method                what it computes                                          
                                                                                                    for small delta
 ====================  ===========================================================================  ===================
 
+Two of them have certified intervals (`epsilon_bounds`, `delta_bounds`), an expansion and a bound of its error:
+
+====================  ================================================================================================
+"eeai"                "edgeworth" with Prawitz's smoothing inequality [5]_: both characteristic functions are known
+                      exactly, so its integrals are computed, not bounded by moments.  Uniform in epsilon: delta is
+                      known up to B_P + e^eps B_Q, 0.01 or so at the settings of training runs.  Where that says nothing
+                      the interval is [.., inf] for epsilon and [max(0, 1 - e^eps), 1] for delta.
+"tilted_edgeworth"    the tilted expansion with its Fourier remainder, relative to delta: 1.4e-3 at order 4 for SST-2
+                      of EW-Tune, down to 1e-11 where the loss is nearly normal.
+====================  ================================================================================================
+
+The first-order bound of Derumigny, Girard and Guyonvarch (2021, arXiv:2101.05780), which needs moments only, is not
+offered: its constants were not derived or checked independently here.
+
 The two expansions take the direction "remove" for "add_or_remove" ("add" where epsilon is negative): the larger one in
 DP-SGD and the one that the papers expand.  "rdp" takes the larger of both.
 
@@ -31,6 +45,8 @@ References
    arXiv:2004.00010, proposition 12.  B. Balle, G. Barthe, M. Gaboardi, J. Hsu, T. Sato. "Hypothesis Testing
    Interpretations and Renyi Differential Privacy." AISTATS 2020. arXiv:1905.09982, theorem 21.
 .. [4] J. Dong, A. Roth, W. J. Su. "Gaussian Differential Privacy." JRSS B 84, 2022. arXiv:1905.02383, section 5.
+.. [5] H. Prawitz. "Limits for a Distribution, if the Characteristic Function Is Given in a Finite Domain." Skandinavisk
+   Aktuarietidskrift, 1972.
 """
 
 import numpy as np
@@ -39,7 +55,8 @@ from edgeworth_acct import _core
 from edgeworth_acct._evaluate import Kernel, evaluate
 from edgeworth_acct.arguments import DELTA, EPSILON, Q, SIGMA, STEPS, TARGET_EPSILON, choose, order_value
 
-_DEFAULT_ORDER = {"edgeworth": 1, "tilted_edgeworth": 4}
+_DEFAULT_ORDER = {"edgeworth": 1, "eeai": 1, "tilted_edgeworth": 4}
+_CODE = _core.METHOD | {"eeai": _core.METHOD["edgeworth"]}
 _NOTHING = "the sums of this method overflow or need too many nodes"
 
 EPSILON_OF = Kernel(
@@ -64,6 +81,20 @@ NOISE_OF = Kernel(
     "no noise multiplier up to 1e4 meets the target by this method",
     imprecise=_NOTHING,
 )
+BOUNDS_OF_EPSILON = Kernel(
+    _core.expansion_epsilon,
+    _core.expansion_epsilon_array,
+    (SIGMA, Q, STEPS, DELTA),
+    (np.float64, np.float64),
+    imprecise=_NOTHING,
+)
+BOUNDS_OF_DELTA = Kernel(
+    _core.expansion_delta,
+    _core.expansion_delta_array,
+    (SIGMA, Q, STEPS, EPSILON),
+    (np.float64, np.float64),
+    imprecise=_NOTHING,
+)
 
 
 def chosen(method, order, methods):
@@ -75,7 +106,6 @@ def chosen(method, order, methods):
 
 
 def estimate(kernel, values, adjacency, method, order, threads):
-    """What `method` makes of `kernel`: a number, or an array of the broadcast shape."""
+    """What `method` makes of `kernel`: its results, each a number or an array of the broadcast shape."""
     order = order_value(_DEFAULT_ORDER.get(method, 0) if order is None else order, 0, _core.ORDER_MAX)
-    _, result = evaluate(kernel, values, adjacency, threads, _core.METHOD[method], order)
-    return result
+    return evaluate(kernel, values, adjacency, threads, _CODE[method], order)[1:]
