@@ -16,9 +16,13 @@
 #define EW_KMAX 32840                  /* most quadrature nodes; not near a power of two: arrays side by side must not share cache sets */
 #define EW_JMAX 65608                  /* most contour nodes; likewise */
 
-/* Restrict-qualified pointers let the compiler vectorise; the clones let one binary use the machine it meets. */
+/* One binary that uses the vector unit of the machine it meets. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
+#if __GNUC__ >= 12
+#define EW_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#else
 #define EW_CLONES __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define EW_CLONES
 #endif

@@ -188,15 +188,15 @@ static const double part[EW_SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
 static double step(double *a, const line *ln, int cls, double T, double log_want, double fade)
 {
     const double n = ln->m->n, any = -5.0 - log(n), f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
+    /* how far the integrand has faded where the last stretch begins; before that, as the square of t at least */
+    const double gone_last = cls == EW_SMALL && ln->cls == EW_SMALL ? fmin(fade, fmax(0.0, f0 - far_log(ln, ln->ref, ln->at, part[EW_SEGMENTS - 2] * T, 0))) : 0.0;
     double hu = INFINITY;
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        double gone = 0.0; /* how far the integrand has faded where the stretch begins */
-        if (i > 1 && cls == EW_SMALL && ln->cls == EW_SMALL)
-            gone = fmin(fade, fmax(0.0, f0 - far_log(ln, ln->ref, ln->at, part[i - 1] * T, 0)));
+        const double share = i ? part[i - 1] / part[EW_SEGMENTS - 2] : 0.0, gone = gone_last * share * share;
         /* n e |M|^{n-1}, and e below |M| */
         const double target = fmax(log_want, fmin(any - gone / n, log_want + gone * (n - 1.0) / n));
         double best = 0.0, y = i ? fmin(widest(ln), 1.4 * a[i - 1]) : widest(ln); /* the best strip narrows as t grows */
-        for (int j = 0; j < 24; j++, y *= 0.75) {
+        for (int j = 0; j < 20; j++, y *= 0.7) {
             const double strip = strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
             const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
             if (h > best) {
@@ -214,7 +214,7 @@ static double step(double *a, const line *ln, int cls, double T, double log_want
 }
 
 /* log of G(c2) e^{-c2 eps} m(c2)/delta at a few c2 on both sides of c: Chernoff bounds for the aliases, whatever their distance x. */
-enum { SHIFTS = 14 };
+enum { SHIFTS = 10 };
 typedef struct {
     int up, down;
     double d[2][SHIFTS], v[2][SHIFTS];
@@ -242,7 +242,7 @@ static void shifts(chernoffs *s, const line *ln, ew_nodes *nd, const ew_moments 
     s->up = s->down = 0;
     double d = fmin(x / x2, fmax(1e3, 1e3 * ln->c)); /* far ahead G may explode: then smaller ones */
     double best = INFINITY;
-    for (int i = 0; i < SHIFTS; i++, d *= 0.6) {
+    for (int i = 0; i < SHIFTS; i++, d *= 0.45) {
         const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
         if (isfinite(v)) {
             s->d[0][s->up] = d;
