@@ -6,8 +6,9 @@
  *              M'(c) = E[g (loss (e^{c loss} - 1) + E2(-loss))],  E2(x) = e^x - 1 - x,
  *          whose terms have one sign for c >= 0 and for c <= -1 (there with the laws exchanged: c + 1 and e^{-loss} outside).
  * Error    u = EW_U.  A loss is within 8 u of itself, a weight within (12 + 2 |exponent|) u; both go through every sum
- *          term by term, the sums add one u per term of a pairwise tree, and the recursion adds up what its terms carry.
+ *          term by term, a sum adds as many u as it has terms, and the recursion adds up what its terms carry.
  */
+#include "kernels.h"
 #include "special.h"
 #include "tilt.h"
 
@@ -16,25 +17,42 @@
 
 static const double BUDGET = 34.0; /* e^-34 = 2e-15, of bounds that are a hundred times too large in practice */
 
+EW_CLONES
+static void fill_one_sided(ew_sheet *sheet, const ew_plan *plan, double sign)
+{
+    const ew_model *m = sheet->m;
+    const double s = m->s, q = m->q, rest = 1.0 - m->q, shift = m->shift, g = sign > 0.0 ? 1.0 : 0.0;
+    double *loss = sheet->loss, *lw = sheet->lw;
+#pragma omp simd
+    for (int i = 0; i < plan->count; i++) {
+        const double y = (plan->first + i) * plan->hy, u = s * y + shift, x = q * ew_k_expm1(y), v = rest + q * ew_k_exp(y);
+        const double near = ew_k_log1p(x > -0.5 ? x : -0.5), far = ew_k_log_of(v, v - 1.0, 0.0), l = x > -0.5 ? near : far;
+        loss[i] = sign * l;
+        lw[i] = g * l - 0.5 * u * u;
+    }
+}
+
+static void fill_replace(ew_sheet *sheet, const ew_plan *plan)
+{
+    const ew_model *m = sheet->m;
+    for (int i = 0; i < plan->count; i++) {
+        const double y = (plan->first + i) * plan->hy, u = m->s * y, up = m->odds * exp(y), um = m->odds * exp(-y), far = y >= 0.0 ? um : up;
+        sheet->loss[i] = copysign(log1p(2.0 * m->odds * sinh(fabs(y)) / (1.0 + far)), y);
+        sheet->lw[i] = m->log1mq + log1p(up) - 0.5 * u * u;
+    }
+}
+
 int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, int order, ew_scratch *ws)
 {
     ew_plan plan;
-    *sheet = (ew_sheet){m, 0, low, high, ws->coarse[0], ws->coarse[1], ws->coarse[2], 0.0};
+    *sheet = (ew_sheet){m, 0, low, high, ws->coarse[0], ws->coarse[1], ws->coarse[2], {ws->coarse[4], ws->coarse[5], ws->coarse[6]}, 0.0};
     if (!ew_plan_nodes(&plan, m, low, high, order, BUDGET, ws->coarse[3]))
         return 0;
     sheet->count = plan.count;
-    for (int i = 0; i < plan.count; i++) {
-        const double y = (plan.first + i) * plan.hy, u = m->s * y + m->shift;
-        if (m->kind == EW_KIND_REPLACE) {
-            const double up = m->odds * exp(y), um = m->odds * exp(-y), far = y >= 0.0 ? um : up;
-            sheet->loss[i] = copysign(log1p(2.0 * m->odds * sinh(fabs(y)) / (1.0 + far)), y);
-            sheet->lw[i] = m->log1mq + log1p(up) - 0.5 * u * u;
-        } else {
-            const double l = ew_plan_log_v(m, y);
-            sheet->loss[i] = m->kind == EW_KIND_ADD ? -l : l;
-            sheet->lw[i] = (m->kind == EW_KIND_ADD ? 0.0 : l) - 0.5 * u * u;
-        }
-    }
+    if (m->kind == EW_KIND_REPLACE)
+        fill_replace(sheet, &plan);
+    else
+        fill_one_sided(sheet, &plan, m->kind == EW_KIND_ADD ? -1.0 : 1.0);
     sheet->log_norm = 0.5 * EW_LOG_2PI - log(m->s * plan.hy);
     return 1;
 }
@@ -77,13 +95,25 @@ double ew_sheet_k(const ew_sheet *sheet, double c)
     return log1p(fmax(m0, -1.0 + 1e-300));
 }
 
+/* log of the largest weight */
+static double largest(const ew_sheet *sheet, double c)
+{
+    double top = -INFINITY;
+    for (int i = 0; i < sheet->count; i++) {
+        const double e = sheet->lw[i] + c * sheet->loss[i];
+        top = e > top ? e : top;
+    }
+    return top;
+}
+
+EW_CLONES
 void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at)
 {
-    double s0 = 0.0, s1 = 0.0, s2 = 0.0, top = -INFINITY;
-    for (int i = 0; i < sheet->count; i++)
-        top = fmax(top, sheet->lw[i] + c * sheet->loss[i]);
+    const double top = largest(sheet, c), *lw = sheet->lw, *loss = sheet->loss;
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0;
+#pragma omp simd reduction(+ : s0, s1, s2)
     for (int i = 0; i < sheet->count; i++) {
-        const double d = sheet->loss[i] - at, p = exp(sheet->lw[i] + c * sheet->loss[i] - top);
+        const double d = loss[i] - at, p = ew_k_exp(lw[i] + c * loss[i] - top);
         s0 += p;
         s1 += p * d;
         s2 += p * d * d;
@@ -96,52 +126,87 @@ void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at)
 static double bracketed_mean(double *err, const ew_sheet *sheet, double c, double top, double s0)
 {
     const double flip = c < -0.5 ? -1.0 : 1.0, z = c < -0.5 ? -1.0 - c : c; /* exchanged: loss -> -loss under the second law */
-    double sum = 0.0, size = 0.0;
+    double sum = 0.0, size = 0.0, plain = 0.0;
     for (int i = 0; i < sheet->count; i++) {
         const double l = sheet->loss[i], lw = sheet->lw[i] - (flip < 0.0 ? l : 0.0) - top, x = z * (flip * l);
         const double w = exp(lw), a = x < 30.0 ? w * expm1(x) : exp(lw + x) - w, b = -flip * l < 700.0 ? w * ew_expm1mx(-flip * l) : 0.0;
         const double term = flip * l * a + b, unit = 30.0 + 2.0 * fabs(lw) + 4.0 * fabs(x);
         sum += term;
         size += unit * (fabs(l * a) + b);
+        plain += fabs(l * a) + b;
     }
-    *err = (size + (10.0 + sqrt((double)sheet->count)) * fabs(sum)) / s0;
+    *err = (size + (60.0 + 2.0 * sheet->count) * plain) / s0;
     return flip * sum / s0;
 }
 
-void ew_sheet_cumulants(double *kappa, double *err, ew_sheet *sheet, double c, int order)
+/* Weights at c relative to the largest; sums of p, p loss, p |loss|, of the error of p loss and of that of p in u */
+EW_CLONES
+static void weigh(double out[5], ew_sheet *sheet, double c, double top)
 {
-    double mu[EW_CUMULANTS_MAX + 1] = {0.0}, bad[EW_CUMULANTS_MAX + 1] = {0.0}, top = -INFINITY, s0 = 0.0, s1 = 0.0, size = 0.0, loose = 0.0;
-    const int count = sheet->count;
-    for (int i = 0; i < count; i++)
-        top = fmax(top, sheet->lw[i] + c * sheet->loss[i]);
-    for (int i = 0; i < count; i++) {
-        const double l = sheet->loss[i], e = sheet->lw[i] + c * l - top, p = exp(e), unit = 20.0 + 2.0 * (fabs(sheet->lw[i]) + fabs(c * l));
-        sheet->p[i] = p;
+    const double *lw = sheet->lw, *loss = sheet->loss;
+    double s0 = 0.0, s1 = 0.0, size = 0.0, loose = 0.0, all = 0.0, *ps = sheet->p, *units = sheet->more[0];
+#pragma omp simd reduction(+ : s0, s1, size, loose, all)
+    for (int i = 0; i < sheet->count; i++) {
+        const double l = loss[i], p = ew_k_exp(lw[i] + c * l - top), unit = 20.0 + 2.0 * (fabs(lw[i]) + fabs(c * l));
+        ps[i] = p;
+        units[i] = unit;
         s0 += p;
         s1 += p * l;
         size += p * fabs(l);
         loose += unit * p * fabs(l);
+        all += unit * p;
     }
-    double mean = s1 / s0, mean_err = EW_U * (loose + (10.0 + count) * size) / s0;
-    if (mean_err > 2e-15 * fabs(mean) && size > 4.0 * fabs(s1)) {
+    out[0] = s0;
+    out[1] = s1;
+    out[2] = size;
+    out[3] = loose;
+    out[4] = all;
+}
+
+/* Moments about `mean` and their errors in u; the mean is taken as it is; s0 is the sum of the weights, within `extra` u */
+EW_CLONES
+static void moments(double *mu, double *bad, ew_sheet *sheet, double mean, double s0, double extra, int order)
+{
+    const double *loss = sheet->loss, by = 1.0 / s0;
+    double *p = sheet->p, *unit = sheet->more[0], *d = sheet->more[1], *off = sheet->more[2];
+#pragma omp simd
+    for (int i = 0; i < sheet->count; i++) {
+        const double e = loss[i] - mean;
+        d[i] = e;
+        off[i] = e != 0.0 ? 9.0 * fabs(loss[i] / e) + 2.0 : 0.0; /* relative error of d, and of the product */
+        unit[i] += extra;
+        p[i] *= by;
+    }
+    for (int k = 1; k <= order; k++) {
+        double sum = 0.0, loose = 0.0;
+#pragma omp simd reduction(+ : sum, loose)
+        for (int i = 0; i < sheet->count; i++) {
+            const double t = p[i] * d[i], a = unit[i] + off[i];
+            p[i] = t;
+            unit[i] = a;
+            sum += t;
+            loose += fabs(t) * a;
+        }
+        mu[k] = sum;
+        bad[k] = loose;
+    }
+}
+
+void ew_sheet_cumulants(double *kappa, double *err, ew_sheet *sheet, double c, int order)
+{
+    double mu[EW_CUMULANTS_MAX + 1] = {0.0}, bad[EW_CUMULANTS_MAX + 1] = {0.0}, s[5];
+    const double top = largest(sheet, c);
+    weigh(s, sheet, c, top);
+    double mean = s[1] / s[0], mean_err = EW_U * (s[3] + (s[4] / s[0] + 2.0 * sheet->count) * s[2]) / s[0];
+    if (mean_err > 2e-15 * fabs(mean) && s[2] > 4.0 * fabs(s[1])) {
         double other;
-        const double m = bracketed_mean(&other, sheet, c, top, s0);
+        const double m = bracketed_mean(&other, sheet, c, top, s[0]);
         if (EW_U * other < mean_err) {
             mean = m;
             mean_err = EW_U * other;
         }
     }
-    for (int i = 0; i < count; i++) {
-        const double l = sheet->loss[i], d = l - mean, p = sheet->p[i] / s0, unit = 30.0 + 2.0 * (fabs(sheet->lw[i]) + fabs(c * l));
-        const double off = d != 0.0 ? 9.0 * fabs(l / d) + 1.0 : 0.0; /* relative error of d in u; the mean is taken as it is */
-        double t = p * d, a = unit;
-        for (int k = 1; k <= order; k++) {
-            a += off + 1.0;
-            mu[k] += t;
-            bad[k] += fabs(t) * a;
-            t *= d;
-        }
-    }
+    moments(mu, bad, sheet, mean, s[0], 12.0 + 2.0 * sheet->count + s[4] / s[0], order);
     for (int k = 1; k <= order; k++) { /* the mean taken as it is leaves mu[1], which is the error of one of the two */
         double binomial = 1.0, term = 0.0, carried = 0.0;
         bad[k] *= EW_U;

@@ -25,6 +25,7 @@ typedef struct {
     int count;
     double low, high;          /* tilts that the nodes serve */
     double *loss, *lw, *p;     /* loss, log of the weight under the first law, weight under a tilt */
+    double *more[3];           /* scratch */
     double log_norm;           /* log of their sum at tilt 0: the sums below are relative to it */
 } ew_sheet;
 
