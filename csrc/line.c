@@ -296,7 +296,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     if (!(T0 > 0.0))
         return 0;
     double T = 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
-    const double Tm = 1.08 * T + 14.0 / x;
+    const double Tm = 1.15 * T + 14.0 / x;
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
     const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
     const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, fade = fmax(0.0, f0 - log_tol);
@@ -390,7 +390,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
     int J = (int)ceil(T / h);
     double tail = INFINITY;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
         const double t = J * h;
         if (t > Tm || J > EW_JMAX - 8)
             break;

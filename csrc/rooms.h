@@ -82,7 +82,7 @@ double ew_rare_from(const ew_model *m, double log_mass);
 ew_law ew_capped(const ew_model *m, double log_mass);
 
 /* split.c: the lines of one law whose far tail must be cut or whose tilted characteristic function does not decay */
-int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
+int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
 
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 

@@ -66,9 +66,10 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
         if (!(guess > -690.0))
             guess = -690.0;
     }
+    int way = 0;
     for (int i = 0; i < 12 && !(out[1] - out[0] <= rtol * out[1]); i++) {
         double size;
-        const int done = ew_split(&ct, &size, i < 6, m, eps, guess, i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
+        const int done = ew_split(&ct, &size, &way, i < 6, m, eps, guess, i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
         if (!done)
             break;
         if (done < 0) {
@@ -143,7 +144,7 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
 {
     const double edge = edge_of(m);
     double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
-    int near = 0, failed = 0, stalled = 0;
+    int near = 0, failed = 0, stalled = 0, way = 0;
     ew_contour ct;
     if (isfinite(out[1])) {
         a = out[0];
@@ -164,7 +165,7 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
     for (int i = 0; i < 30 && failed < 4 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
         double now[2], moved = NAN, f;
         const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
-        const int done = ew_split(&ct, &f, near < 1, m, eps, log_delta, tol, ws);
+        const int done = ew_split(&ct, &f, &way, near < 1, m, eps, log_delta, tol, ws);
         if (done == 1) {
             ew_contour_delta(now, &ct, eps);
             f = now[0] + now[1] > 0.0 ? log(0.5 * (now[0] + now[1])) - log_delta : -5.0;

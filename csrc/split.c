@@ -365,8 +365,7 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
         ct->left = j->margin;
     else if (!j->rare)
         ct->right = j->margin;
-    if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
-        return 0;
+    /* the small steps first: their line is the one that is refused, at little cost */
     if (add && split) {
         ct->low += exp(k->small);
         ct->high += exp(k->small);
@@ -376,12 +375,14 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
     } else if (!add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small)) {
         return 0;
     }
+    if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
+        return 0;
     return (add || j->rare || add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
 }
 
 /* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta is far from that, size
- * tells the log of how far. */
-int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
+ * tells the log of how far.  *way: the place among the cuts to try first, and the one that did. */
+int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
     job j = begin(m, eps, log_delta, tol, ws);
     j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
@@ -397,13 +398,14 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
     cut cuts[CUTS];
     double score[CUTS];
     *size = INFINITY;
-    for (int i = 0; i < CUTS; i++) {
+    for (int tried = 0; tried < CUTS; tried++) {
+        const int i = tried == 0 ? *way : tried <= *way ? tried - 1 : tried;
         cut *k = &cuts[i];
         *k = (cut){.size = INFINITY, .sp = {{.at = {.m = INFINITY}}}};
         score[i] = INFINITY;
         if (i > 0) {
             if (!add && !(eps > 0.0))
-                break;
+                continue;
             k->at = place_split(&j, share[i]);
             if (!(k->at < law.far.at) || !(k->at > -8.0))
                 continue;
@@ -420,8 +422,10 @@ int ew_split(ew_contour *ct, double *size, int steer, const ew_model *m, double 
         *size = fmin(*size, score[i] < INFINITY ? k->size : INFINITY);
         if (steer && *size < -3.0)
             return -1;
-        if (score[i] < limit && assemble(ct, &j, &law, k, i > 0))
+        if (score[i] < limit && assemble(ct, &j, &law, k, i > 0)) {
+            *way = i;
             return 1;
+        }
     }
     if (steer && *size > 6.0 && *size < INFINITY)
         return -1;
