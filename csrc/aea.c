@@ -1,12 +1,12 @@
 /* aea.c - the Edgeworth estimate of delta and epsilon (AEA), one direction.
  *
- * Formula  delta ~ 1 - F_P(eps) - e^eps (1 - F_Q(eps)), both distribution functions expanded: F_P from the cumulants at tilt 0, F_Q
- *          from those at tilt -1, for e^{-Y} dP = dQ.
- * Root     The right side need not decrease in eps, nor stay in [0, 1].  Epsilon is its largest crossing of delta from above, seen on a
- *          grid of a tenth of the smaller standard deviation; 0 where it stays in [0, delta] or below from eps = 0 on, having
- *          started in [0, delta].
- * Source   H. Wang, S. Gao, H. Zhang, M. Shen, W. J. Su, "Analytical Composition of Differential Privacy via the Edgeworth
- *          Accountant", 2022, arXiv:2206.04236; R. Behnia et al., "EW-Tune", 2022, arXiv:2210.15042.
+ * Formula  delta ~ 1 - F_P(eps) - e^eps (1 - F_Q(eps)), both distribution functions expanded: F_P from the cumulants at
+ *          tilt 0, F_Q from those at tilt -1, for e^{-Y} dP = dQ.
+ * Root     The right side need not decrease in eps, nor stay in [0, 1].  Epsilon is its largest crossing of delta from
+ *          above, seen on a grid of a tenth of the smaller standard deviation; 0 where it stays in [0, delta] or below
+ *          from eps = 0 on, having started in [0, delta].
+ * Source   H. Wang, S. Gao, H. Zhang, M. Shen, W. J. Su, "Analytical Composition of Differential Privacy via the
+ *          Edgeworth Accountant", 2022, arXiv:2206.04236; R. Behnia et al., "EW-Tune", 2022, arXiv:2210.15042.
  */
 #include "special.h"
 #include "tilt.h"
@@ -39,7 +39,8 @@ int ew_aea_init(ew_aea *e, const ew_model *m, int order, ew_scratch *ws)
 
 double ew_aea_delta(const ew_aea *e, double eps)
 {
-    return tail(&e->first, (eps - e->first.mean) / e->first.sd, 0.0) - tail(&e->second, (eps - e->second.mean) / e->second.sd, eps);
+    return tail(&e->first, (eps - e->first.mean) / e->first.sd, 0.0) -
+           tail(&e->second, (eps - e->second.mean) / e->second.sd, eps);
 }
 
 ew_status ew_aea_epsilon(double *out, const ew_aea *e, double delta)

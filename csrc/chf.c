@@ -1,15 +1,18 @@
 /* chf.c - characteristic function of the tilted, centred sum of n losses, every value with a bound of its error.
  *
  * Formula  With phi(t) = M(c + i t)/M(c), and m a double near the mean of one loss under tilt c, d = loss - m,
- *              f(t) = E_c e^{i t (S_n - C)} = (e^{-i t m} phi(t))^n e^{-i t (C - n m)},   e^{-i t m} phi(t) = 1 + i t E_c d + E_c[e^{i t d} - 1 - i t d].
+ *              f(t) = E_c e^{i t (S_n - C)} = (e^{-i t m} phi(t))^n e^{-i t (C - n m)},
+ *              e^{-i t m} phi(t) = 1 + i t E_c d + E_c[e^{i t d} - 1 - i t d].
  *          The last mean is formed with relative accuracy (special.h), so n log of it is as accurate for any n.
- * Bound    quadrature  the nodes' sum errs by at most Q(t) M(c), Q(t) = 2 e^{y^2/2} C e^{k t y/s}/(e^{2 pi y/hu} - 1), at M(c + i t):
- *                      MATH.md section 2; C = cos(y/2s)^{-(a_- + b_-)}, k = 2 for replace, else 1.  At t = 0 it is the error of M(c);
- *                      that of M'(c), for the mean alone, is at most 8 times the largest of it on |z - c| = 1/8 (Cauchy)
- *          ends        beyond the nodes, by v^r <= 1 + q e^{rho w} with rho = r, or 1 for 0 < r < 1 (Jensen; Bernoulli), and
- *                      v^r <= (1-q)^r for r < 0: Gaussian tails.  The sum beyond [from, to] is below the integral from one step less
- *          rounding    u = EW_U: a weight is within unit u, unit = 40 + 12 |parts of its exponent| + the number of nodes; d within
- *                      9 |loss| u + |d| u;
+ * Bound    quadrature  the nodes' sum errs by at most Q(t) M(c), Q(t) = 2 e^{y^2/2} C e^{k t y/s}/(e^{2 pi y/hu} - 1),
+ *                      at M(c + i t): MATH.md section 2; C = cos(y/2s)^{-(a_- + b_-)}, k = 2 for replace, else 1.
+ *                      At t = 0 it is the error of M(c); that of M'(c), for the mean alone, is at most 8 times the largest of it on
+ *                      |z - c| = 1/8 (Cauchy)
+ *          ends        beyond the nodes, by v^r <= 1 + q e^{rho w} with rho = r, or 1 for 0 < r < 1 (Jensen;
+ *                      Bernoulli), and v^r <= (1-q)^r for r < 0: Gaussian tails.  The sum beyond [from, to] is below
+ *                      the integral from one step less
+ *          rounding    u = EW_U: a weight is within unit u, unit = 40 + 12 |parts of its exponent| + the number of
+ *                      nodes; d within 9 |loss| u + |d| u;
  *                      |e^{ix} - 1 - ix| <= x^2/2 and its derivative |e^{ix} - 1| <= |x|
  *          tail        |phi(t)| <= E_c[e^psi], all t >= T: decay.c has the derivation
  */
@@ -50,7 +53,8 @@ static double best_q(const ew_chf *f, double t)
 static double log_tail(const ew_model *m, double r, double u, int right)
 {
     const double rho = r > 0.0 && r < 1.0 ? 1.0 : r, s = m->s, sign = right ? 1.0 : -1.0;
-    const double plain = ew_log_ndtr(-u), jensen = ew_lse(plain, log(m->q) + 0.5 * rho * (rho - 1.0) / (s * s) + ew_log_ndtr(-(u - sign * rho / s)));
+    const double plain = ew_log_ndtr(-u), jensen = ew_lse(plain, log(m->q) + 0.5 * rho * (rho - 1.0) / (s * s) +
+                                                                     ew_log_ndtr(-(u - sign * rho / s)));
     if (u - sign * rho / s < 1.0)
         return r < 0.0 ? r * m->log1mq + plain : INFINITY; /* not yet beyond the peak */
     return r < 0.0 ? fmin(jensen, r * m->log1mq + plain) : jensen;
@@ -61,10 +65,12 @@ static double log_end(const ew_chf *f, double u, int right)
     const ew_model *m = f->m;
     if (m->kind != EW_KIND_REPLACE)
         return log_tail(m, f->alpha, u, right);
-    const double toward = right ? f->alpha : f->beta, away = right ? f->beta : f->alpha; /* exponents of the v that grows there and of the other */
+    const double toward = right ? f->alpha : f->beta,
+                 away = right ? f->beta : f->alpha; /* exponents of the v that grows there and of the other */
     if (!(u > 0.5 / m->s + 1.0))
         return INFINITY;
-    return toward >= 0.0 ? log_tail(m, toward, u, 1) + fmin(0.0, away) * m->log1mq : ew_log_ndtr(-u) + fmin(0.0, away) * m->log1mq;
+    return toward >= 0.0 ? log_tail(m, toward, u, 1) + fmin(0.0, away) * m->log1mq
+                         : ew_log_ndtr(-u) + fmin(0.0, away) * m->log1mq;
 }
 
 static void exponents(ew_chf *f, double c)
@@ -76,7 +82,14 @@ static void exponents(ew_chf *f, double c)
 int ew_chf_init(ew_chf *f, const ew_model *m, double c, double mean, double spread, double reach, ew_scratch *ws)
 {
     ew_plan plan;
-    *f = (ew_chf){.m = m, .c = c, .mean = mean, .twice = m->kind == EW_KIND_REPLACE ? 2.0 : 1.0, .d = ws->fine[0], .p = ws->fine[1], .dp = ws->fine[2], .dm = ws->fine[3]};
+    *f = (ew_chf){.m = m,
+                  .c = c,
+                  .mean = mean,
+                  .twice = m->kind == EW_KIND_REPLACE ? 2.0 : 1.0,
+                  .d = ws->fine[0],
+                  .p = ws->fine[1],
+                  .dp = ws->fine[2],
+                  .dm = ws->fine[3]};
     exponents(f, c);
     /* the step that keeps n Q(T) below e^-42, T = reach/spread */
     const double want = log(m->n) + 42.0;
@@ -170,7 +183,8 @@ double ew_chf_at(double out[2], const ew_chf *f, double t, double centre)
     const double mod = hypot(1.0 + re, im), square = 2.0 * re + (re * re + im * im);
     const double log_mod = 0.5 * n * (square < -0.5 ? log(fmax(1e-300, mod * mod)) : log1p(square));
     const double off = centre - n * f->mean, turn = n * atan2(im, 1.0 + re) - t * off;
-    const double loose = n * 1.01 * err / fmax(mod, 1e-300) + 8.0 * EW_U * (fabs(log_mod) + n * fabs(im) + t * (fabs(centre) + n * fabs(f->mean)) + 4.0);
+    const double loose = n * 1.01 * err / fmax(mod, 1e-300) +
+                         8.0 * EW_U * (fabs(log_mod) + n * fabs(im) + t * (fabs(centre) + n * fabs(f->mean)) + 4.0);
     const double size = exp(log_mod);
     out[0] = size * cos(turn);
     out[1] = size * sin(turn);
@@ -192,18 +206,22 @@ double ew_chf_log_beyond(const ew_chf *f, double T)
     }
     const double start = fmin(1.5, T * d / fmax(s * s - v, 0.25 * s * s));
     for (double share = 1.3; share > 0.4; share -= 0.3) {
-        const double theta = fmin(1.5, share * start), co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h, g = 0.5 * theta * theta * s * s;
+        const double theta = fmin(1.5, share * start), co = cos(theta), si = sin(theta), h = sin(0.5 * theta),
+                     ver = 2.0 * h * h, g = 0.5 * theta * theta * s * s;
         double sum = 0.0, size = 0.0, err = INFINITY;
         for (int i = 0; i < f->count; i++) {
             const double a = f->dp[i], b = f->dm[i];
-            const double la = 0.5 * alpha * log1p(-2.0 * a * (1.0 - a) * ver), lb = 0.5 * beta * log1p(-2.0 * b * (1.0 - b) * ver);
-            const double arg = T * (atan2(a * si, 1.0 - a + a * co) + atan2(b * si, 1.0 - b + b * co)), psi = g + la + lb - arg;
+            const double la = 0.5 * alpha * log1p(-2.0 * a * (1.0 - a) * ver),
+                         lb = 0.5 * beta * log1p(-2.0 * b * (1.0 - b) * ver);
+            const double arg = T * (atan2(a * si, 1.0 - a + a * co) + atan2(b * si, 1.0 - b + b * co)),
+                         psi = g + la + lb - arg;
             sum += f->p[i] * expm1(psi);
             size += f->p[i] * (g + fabs(la) + fabs(lb) + arg) * (psi > 0.0 ? exp(psi) : 1.0);
         }
         const double mm = minus(f);
         for (double y = fmin(0.95 * EW_PI - theta, 12.0 / s); y * s > 0.01 * fmin(1.0, s); y *= 0.7) {
-            const double rise = 0.5 * (theta * theta + y * y) * s * s - (mm > 0.0 ? mm * log(cos(0.5 * (theta + y))) : 0.0);
+            const double rise =
+                0.5 * (theta * theta + y * y) * s * s - (mm > 0.0 ? mm * log(cos(0.5 * (theta + y))) : 0.0);
             err = fmin(err, log(2.0) + rise + log_fall(y * s, f->hu));
         }
         const double ends = f->ends * exp(g - (mm > 0.0 ? mm * log(cos(0.5 * theta)) : 0.0));

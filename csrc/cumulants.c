@@ -1,10 +1,11 @@
 /* cumulants.c - cumulants of the loss under the tilted law, in doubles, each with a bound of its error.
  *
- * Formula  central moments mu_k under the weights p e^{c loss}, then  kappa_k = mu_k - sum_{j<k} C(k-1, j-1) kappa_j mu_{k-j},
- *          exact for moments about any point, so the point need only be near the mean.
+ * Formula  central moments mu_k under the weights p e^{c loss}, then  kappa_k = mu_k - sum_{j<k} C(k-1, j-1) kappa_j
+ *          mu_{k-j}, exact for moments about any point, so the point need only be near the mean.
  *          The mean itself may be far smaller than the losses (q^2 against q).  E[g] = E[g e^{-loss}] = 1 gives
  *              M'(c) = E[g (loss (e^{c loss} - 1) + E2(-loss))],  E2(x) = e^x - 1 - x,
- *          whose terms have one sign for c >= 0 and for c <= -1 (there with the laws exchanged: c + 1 and e^{-loss} outside).
+ *          whose terms have one sign for c >= 0 and for c <= -1 (there with the laws exchanged: c + 1 and e^{-loss}
+ *          outside).
  * Error    u = EW_U.  A loss is within 8 u of itself, a weight within (12 + 2 |exponent|) u; both go through every sum
  *          term by term, a sum adds as many u as it has terms, and the recursion adds up what its terms carry.
  */
@@ -25,8 +26,10 @@ static void fill_one_sided(ew_sheet *sheet, const ew_plan *plan, double sign)
     double *loss = sheet->loss, *lw = sheet->lw;
 #pragma omp simd
     for (int i = 0; i < plan->count; i++) {
-        const double y = (plan->first + i) * plan->hy, u = s * y + shift, x = q * ew_k_expm1(y), v = rest + q * ew_k_exp(y);
-        const double near = ew_k_log1p(x > -0.5 ? x : -0.5), far = ew_k_log_of(v, v - 1.0, 0.0), l = x > -0.5 ? near : far;
+        const double y = (plan->first + i) * plan->hy, u = s * y + shift, x = q * ew_k_expm1(y),
+                     v = rest + q * ew_k_exp(y);
+        const double near = ew_k_log1p(x > -0.5 ? x : -0.5), far = ew_k_log_of(v, v - 1.0, 0.0),
+                     l = x > -0.5 ? near : far;
         loss[i] = sign * l;
         lw[i] = g * l - 0.5 * u * u;
     }
@@ -36,7 +39,8 @@ static void fill_replace(ew_sheet *sheet, const ew_plan *plan)
 {
     const ew_model *m = sheet->m;
     for (int i = 0; i < plan->count; i++) {
-        const double y = (plan->first + i) * plan->hy, u = m->s * y, up = m->odds * exp(y), um = m->odds * exp(-y), far = y >= 0.0 ? um : up;
+        const double y = (plan->first + i) * plan->hy, u = m->s * y, up = m->odds * exp(y), um = m->odds * exp(-y),
+                     far = y >= 0.0 ? um : up;
         sheet->loss[i] = copysign(log1p(2.0 * m->odds * sinh(fabs(y)) / (1.0 + far)), y);
         sheet->lw[i] = m->log1mq + log1p(up) - 0.5 * u * u;
     }
@@ -45,7 +49,9 @@ static void fill_replace(ew_sheet *sheet, const ew_plan *plan)
 int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, int order, ew_scratch *ws)
 {
     ew_plan plan;
-    *sheet = (ew_sheet){m, 0, low, high, ws->coarse[0], ws->coarse[1], ws->coarse[2], {ws->coarse[4], ws->coarse[5], ws->coarse[6]}, 0.0};
+    *sheet = (ew_sheet){
+        m,  0, low, high, ws->coarse[0], ws->coarse[1], ws->coarse[2], {ws->coarse[4], ws->coarse[5], ws->coarse[6]},
+        0.0};
     if (!ew_plan_nodes(&plan, m, low, high, order, BUDGET, ws->coarse[3]))
         return 0;
     sheet->count = plan.count;
@@ -68,13 +74,15 @@ int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order, ew_s
         return 1;
     const double wide = 0.2 + 0.2 * fabs(c);
     const int near = ew_sheet_near(m, c); /* K may be tiny: both laws, too */
-    if (ew_sheet_fill(sheet, m, near ? fmin(-1.0, c - wide) : c - wide, near ? fmax(0.0, c + wide) : c + wide, order, ws))
+    if (ew_sheet_fill(sheet, m, near ? fmin(-1.0, c - wide) : c - wide, near ? fmax(0.0, c + wide) : c + wide, order,
+                      ws))
         return 1;
     sheet->count = 0;
     return 0;
 }
 
-/* M - 1 = E[g (E2(z loss) + z E2(-loss))] where the nodes hold both laws, terms of one sign outside (-1, 0); else log M itself. */
+/* M - 1 = E[g (E2(z loss) + z E2(-loss))] where the nodes hold both laws, terms of one sign outside (-1, 0); else log M
+ * itself. */
 double ew_sheet_k(const ew_sheet *sheet, double c)
 {
     double m0 = 0.0, top = -INFINITY, sum = 0.0;
@@ -125,11 +133,13 @@ void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at)
 /* M'(c)/M(c) in the form that does not cancel, given the sum s0 of the weights; *err: its error in u */
 static double bracketed_mean(double *err, const ew_sheet *sheet, double c, double top, double s0)
 {
-    const double flip = c < -0.5 ? -1.0 : 1.0, z = c < -0.5 ? -1.0 - c : c; /* exchanged: loss -> -loss under the second law */
+    const double flip = c < -0.5 ? -1.0 : 1.0,
+                 z = c < -0.5 ? -1.0 - c : c; /* exchanged: loss -> -loss under the second law */
     double sum = 0.0, size = 0.0, plain = 0.0;
     for (int i = 0; i < sheet->count; i++) {
         const double l = sheet->loss[i], lw = sheet->lw[i] - (flip < 0.0 ? l : 0.0) - top, x = z * (flip * l);
-        const double w = exp(lw), a = x < 30.0 ? w * expm1(x) : exp(lw + x) - w, b = -flip * l < 700.0 ? w * ew_expm1mx(-flip * l) : 0.0;
+        const double w = exp(lw), a = x < 30.0 ? w * expm1(x) : exp(lw + x) - w,
+                     b = -flip * l < 700.0 ? w * ew_expm1mx(-flip * l) : 0.0;
         const double term = flip * l * a + b, unit = 30.0 + 2.0 * fabs(lw) + 4.0 * fabs(x);
         sum += term;
         size += unit * (fabs(l * a) + b);
@@ -163,7 +173,7 @@ static void weigh(double out[5], ew_sheet *sheet, double c, double top)
     out[4] = all;
 }
 
-/* Moments about `mean` and their errors in u; the mean is taken as it is; s0 is the sum of the weights, within `extra` u */
+/* Moments about `mean` and their errors in u; the mean is taken as it is; s0 is the sum of the weights, to `extra` u */
 EW_CLONES
 static void moments(double *mu, double *bad, ew_sheet *sheet, double mean, double s0, double extra, int order)
 {
@@ -215,7 +225,8 @@ void ew_sheet_cumulants(double *kappa, double *err, ew_sheet *sheet, double c, i
         for (int j = 1; j < k; j++) { /* C(k-1, j-1) */
             term = binomial * kappa[j] * mu[k - j];
             kappa[k] -= term;
-            carried += binomial * (err[j] * fabs(mu[k - j]) + fabs(kappa[j]) * bad[k - j]) + 4.0 * EW_U * (fabs(term) + fabs(kappa[k]));
+            carried += binomial * (err[j] * fabs(mu[k - j]) + fabs(kappa[j]) * bad[k - j]) +
+                       4.0 * EW_U * (fabs(term) + fabs(kappa[k]));
             binomial = binomial * (k - j) / j;
         }
         err[k] += carried;

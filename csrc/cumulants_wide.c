@@ -1,9 +1,10 @@
 /* cumulants_wide.c - cumulants of the tilted law in wide numbers: as many digits as it takes.
  *
- * The same sums as cumulants.c on the same kind of nodes.  Weights need no normalisation, so the Gaussian factor is a double
- * geometric sequence and e^y a geometric one; a node costs a logarithm and, for a tilt that is no integer, an exponential.
- * Digits are doubled until what the sums and the recursion carry is below 2^-60 of every cumulant: `bits` of the terms are
- * good, 40 being set aside for the operations, counted generously (wide.h), and for the number of nodes.
+ * The same sums as cumulants.c on the same kind of nodes.  Weights need no normalisation, so the Gaussian factor is a
+ * double geometric sequence and e^y a geometric one; a node costs a logarithm and, for a tilt that is no integer, an
+ * exponential. Digits are doubled until what the sums and the recursion carry is below 2^-60 of every cumulant: `bits`
+ * of the terms are good, 40 being set aside for the operations, counted generously (wide.h), and for the number of
+ * nodes.
  */
 #include "tilt.h"
 #include "wide.h"
@@ -14,8 +15,8 @@ typedef struct {
     const ew_model *m;
     double c;
     int limbs;
-    ew_wide q, rest;    /* q (times e^{-1/(2 s^2)} for replace), 1 - q */
-    ew_wide alpha;      /* exponents of v_+ and v_- */
+    ew_wide q, rest; /* q (times e^{-1/(2 s^2)} for replace), 1 - q */
+    ew_wide alpha;   /* exponents of v_+ and v_- */
     ew_wide beta;
 } wide_law;
 
@@ -108,8 +109,8 @@ static void moments(ew_wide *sum, const wide_law *w, const ew_plan *plan, double
     }
 }
 
-/* The recursion of cumulants.c.  1: every cumulant is within 2^-60 of itself.  Terms of an odd moment have both signs: their size is the
- * geometric mean of the moments beside it (Lyapunov), so mu goes to order + 1. */
+/* The recursion of cumulants.c.  1: every cumulant is within 2^-60 of itself.  Terms of an odd moment have both signs:
+ * their size is the geometric mean of the moments beside it (Lyapunov), so mu goes to order + 1. */
 static int recursion(double *kappa, ew_wide *mu, double mean, int order, int odd_vanish, int L, double bits)
 {
     ew_wide k_wide[EW_CUMULANTS_MAX + 1], t, norm;
@@ -153,7 +154,8 @@ int ew_cumulants_wide(double *kappa, const ew_model *m, double c, int order, int
     for (int limbs = 6; limbs <= EW_WIDE_LIMBS; limbs *= 2) {
         ew_plan plan;
         wide_law w;
-        const double guard = 40.0 - log2(m->q) + 2.0 * log2(2.0 + fabs(c)) + 2.0 * fabs(log2(m->s)), bits = 32.0 * limbs - guard;
+        const double guard = 40.0 - log2(m->q) + 2.0 * log2(2.0 + fabs(c)) + 2.0 * fabs(log2(m->s)),
+                     bits = 32.0 * limbs - guard;
         if (bits < 64.0)
             continue;
         if (!ew_plan_nodes(&plan, m, c, c, order + 1, bits * 0x1.62e42fefa39efp-1 + 2.0, ws->coarse[3]))

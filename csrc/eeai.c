@@ -4,17 +4,19 @@
  *              Omega1 = 2 int_0^t0 |Psi(t) - i/(2 pi t)| |g(T t)| dt + (1/pi) int_t0^inf |g(T t)|/t dt,
  *              Omega2 = 2 int_t0^1 |Psi(t)| |f(T t)| dt,      Omega3 = 2 int_0^t0 |Psi(t)| |f(T t) - g(T t)| dt,
  *              Psi(t) = (1/2) (1 - |t| + i [(1-|t|) cot(pi t) + sign(t)/pi]),
- *          f and g the characteristic functions of F and of its expansion G, here with t0 = 1 (Omega2 = 0): f is known, and
- *          nothing is gained by leaving g out.  Both laws, so
+ *          f and g the characteristic functions of F and of its expansion G, here with t0 = 1 (Omega2 = 0): f is known,
+ *          and nothing is gained by leaving g out.  Both laws, so
  *              |delta - AEA| <= B_P + e^eps B_Q.
  * Bound    Psi - i/(2 pi t) = (1/2) (1-t) (1 + i [cot(pi t) - 1/(pi t)]) has modulus at most 1/2, so
  *              Omega1 <= (1/T) int_0^inf |g| dx + (1/pi) int_T^inf |g|/x dx.
- *          2 t |Psi(t)| <= (1/pi) sqrt(1 + pi^2 t^2 (1-t)^2), since |t (1-t) cot(pi t) + t/pi| <= 1/pi; with X the end of remainder.c,
- *              Omega3 <= (1/pi) sqrt(1 + pi^2 X^2/T^2) sqrt(X N/2) + (1.28/pi) [sup_{x > X} |f| log(T/X) + int_X^inf |g|/x dx],
+ *          2 t |Psi(t)| <= (1/pi) sqrt(1 + pi^2 t^2 (1-t)^2), since |t (1-t) cot(pi t) + t/pi| <= 1/pi; with X the end
+ *          of remainder.c,
+ *              Omega3 <= (1/pi) sqrt(1 + pi^2 X^2/T^2) sqrt(X N/2)
+ *                        + (1.28/pi) [sup_{x > X} |f| log(T/X) + int_X^inf |g|/x dx],
  *          N = int |f - g|^2/x^2 over both half lines (Cauchy and Schwarz on [0, X]; it costs a factor below 2).
  * T        Any T is valid; the best balances int |g|/T against the tail of f and is huge, as f falls fast.
- * Source   H. Prawitz, "Limits for a distribution, if the characteristic function is given in a finite domain", Skand. Aktuarietidskr.
- *          1972; H. Wang et al., arXiv:2206.04236.
+ * Source   H. Prawitz, "Limits for a distribution, if the characteristic function is given in a finite domain", Skand.
+ *          Aktuarietidskr. 1972; H. Wang et al., arXiv:2206.04236.
  */
 #include "remainder.h"
 
@@ -34,7 +36,8 @@ static double uniform(double *density, const ew_model *m, double c, const ew_ser
     /* beyond X |g| <= e^{-x^2/2} P(x), x^2 > degree + 1: int |g|/x <= e^{-X^2/2} P(X)/(X^2 - degree) */
     const double tail = exp(-0.5 * X * X) * ew_series_size(s, X) / (X * X - s->top);
     const double one = area / T + tail / EW_PI, ratio = EW_PI * X / T;
-    const double three = sqrt(1.0 + ratio * ratio) * sqrt(0.5 * X * d.square) / EW_PI + 1.28 / EW_PI * (d.beyond * log(T / X) + tail);
+    const double three =
+        sqrt(1.0 + ratio * ratio) * sqrt(0.5 * X * d.square) / EW_PI + 1.28 / EW_PI * (d.beyond * log(T / X) + tail);
     return (one + three) * (1.0 + 1e-9);
 }
 
@@ -75,7 +78,8 @@ static int certain(const ew_eeai *e, double eps, double delta, int above)
 /* Any point that is certain is a valid end: from the grid, then halved towards the other side. */
 void ew_eeai_epsilon(double out[2], const ew_eeai *e, double delta)
 {
-    const double most = log(2.0 / e->second), d = 0.05 * fmin(e->aea.first.sd, e->aea.second.sd), step = fmax(d, most / 20000.0);
+    const double most = log(2.0 / e->second), d = 0.05 * fmin(e->aea.first.sd, e->aea.second.sd),
+                 step = fmax(d, most / 20000.0);
     out[0] = 0.0;
     out[1] = INFINITY;
     for (int above = 0; above < 2; above++) {

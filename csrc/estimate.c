@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method, int order)
+ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method,
+                            int order)
 {
     if (!(isfinite(sigma) && sigma > 0.0))
         return EW_BAD_SIGMA;
@@ -21,12 +22,15 @@ ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int
         return EW_BAD_METHOD;
     if (order < 0 || order > EW_ORDER_MAX)
         return EW_BAD_ORDER;
-    return sigma < 0.1 || sigma > 1e4 || q < 1e-12 || (double)steps > 1e13 || (is_delta && x < 1e-300) ? EW_PRECISION : EW_OK;
+    return sigma < 0.1 || sigma > 1e4 || q < 1e-12 || (double)steps > 1e13 || (is_delta && x < 1e-300) ? EW_PRECISION
+                                                                                                       : EW_OK;
 }
 
 static int kind_of(ew_adjacency adjacency, double q)
 {
-    return adjacency == EW_REPLACE_ONE ? EW_KIND_REPLACE : adjacency == EW_ADD && q < 1.0 ? EW_KIND_ADD : EW_KIND_REMOVE;
+    return adjacency == EW_REPLACE_ONE      ? EW_KIND_REPLACE
+           : adjacency == EW_ADD && q < 1.0 ? EW_KIND_ADD
+                                            : EW_KIND_REMOVE;
 }
 
 ew_status ew_cumulants(double *out, double sigma, double q, ew_adjacency adjacency, double tilt, int order, void *work)
@@ -90,10 +94,11 @@ static ew_status one_delta(double *out, const ew_model *m, double eps, ew_method
     return !ok ? EW_PRECISION : *out >= 0.0 && *out <= 1.0 ? EW_OK : EW_NO_ROOT;
 }
 
-/* The direction(s) of the relation.  EW_ADD_OR_REMOVE: bounds take the larger of both.  An expansion takes the one that dominates in DP-SGD,
- * `remove` for eps >= 0 (so do the papers) and hence, by parity, `add` below: the maximum of two estimates would be ruled by the worse. */
-static ew_status directed(double *out, double sigma, double q, double n, double x, int of_delta, ew_adjacency adjacency, ew_method method,
-                          int order, ew_scratch *ws)
+/* The direction(s) of the relation.  EW_ADD_OR_REMOVE: bounds take the larger of both.  An expansion takes the one that
+ * dominates in DP-SGD, `remove` for eps >= 0 (so do the papers) and hence, by parity, `add` below: the maximum of two
+ * estimates would be ruled by the worse. */
+static ew_status directed(double *out, double sigma, double q, double n, double x, int of_delta, ew_adjacency adjacency,
+                          ew_method method, int order, ew_scratch *ws)
 {
     const int both = adjacency == EW_ADD_OR_REMOVE && method == EW_RDP && q < 1.0, first = kind_of(adjacency, q);
     ew_status s = EW_OK;
@@ -108,8 +113,8 @@ static ew_status directed(double *out, double sigma, double q, double n, double 
     return s;
 }
 
-ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency, ew_method method,
-                              int order, void *work)
+ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency,
+                              ew_method method, int order, void *work)
 {
     ew_status s = ew_estimate_check(sigma, q, steps, delta, 1, (int)adjacency, (int)method, order);
     if (s == EW_OK)
@@ -119,8 +124,8 @@ ew_status ew_estimate_epsilon(double *out, double sigma, double q, int64_t steps
     return s;
 }
 
-ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency, ew_method method,
-                            int order, void *work)
+ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency,
+                            ew_method method, int order, void *work)
 {
     ew_status s = ew_estimate_check(sigma, q, steps, epsilon, 0, (int)adjacency, (int)method, order);
     if (s == EW_OK)
@@ -130,9 +135,10 @@ ew_status ew_estimate_delta(double *out, double sigma, double q, int64_t steps, 
     return s;
 }
 
-/* The crossing nearest to the certified noise multiplier: outward from there to a change of side, then secants on log eps in the bracket. */
-ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta, ew_adjacency adjacency,
-                                       ew_method method, int order, void *work)
+/* The crossing nearest to the certified noise multiplier: outward from there to a change of side, then secants on log
+ * eps in the bracket. */
+ew_status ew_estimate_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
+                                       ew_adjacency adjacency, ew_method method, int order, void *work)
 {
     ew_status s = ew_estimate_check(1.0, q, steps, delta, 1, (int)adjacency, (int)method, order);
     double ends[2] = {NAN, NAN}, values[2] = {NAN, NAN}, sigma = 1.0, e; /* too little noise, enough of it */

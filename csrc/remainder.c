@@ -1,13 +1,14 @@
 /* remainder.c - the mean square distance between a characteristic function and its expansion, certified from above.
  *
  * Formula  N = int |f(x) - g(x)|^2 w(x) dx,  D = f - g,  x = t/(standard deviation), w = 1/x^2 or 1/(1 + x^2/W^2).
- *          f(-x) and g(-x) are the conjugates of f(x) and g(x), so |D|^2 = D(x) D(-x) on the real axis, and that is an entire
- *          function: the trapezoidal rule converges exponentially.  (D(0) = 0: with w = 1/x^2 too.)
+ *          f(-x) and g(-x) are the conjugates of f(x) and g(x), so |D|^2 = D(x) D(-x) on the real axis, and that is an
+ *          entire function: the trapezoidal rule converges exponentially.  (D(0) = 0: with w = 1/x^2 too.)
  * Bound    |rule - N| <= 2 [F(b) + G(b)] [F(-b) + G(b)] int |w(x + ib)| dx/(e^{2 pi b/h} - 1)  for any b > 0, < W:
  *          |f(x + ib)| <= F(b) = f(ib) = E e^{-b X}, X the standardised sum: a real moment generating function;
  *          |g(x + ib)| <= G(b) = e^{b^2/2} sum_k |a_k| max_x e^{-x^2/2} (x^2 + b^2)^{k/2};
  *          int |x + ib|^-2 dx = pi/b,  int |1 + (x + ib)^2/W^2|^-1 dx <= pi W/sqrt(1 - b^2/W^2).
- *          The rule beyond x = T: |D|^2 <= 2 |f|^2 + 2 |g|^2, with the bound of chf.c for f, and g falling for x^2 > its degree.
+ *          The rule beyond x = T: |D|^2 <= 2 |f|^2 + 2 |g|^2, with the bound of chf.c for f, and g falling for x^2 >
+ *          its degree.
  */
 #include "remainder.h"
 
@@ -83,7 +84,8 @@ int ew_distance_of(ew_distance *out, const ew_model *m, double c, const ew_serie
         const double size = hypot(a[0] - b[0], a[1] - b[1]) * (1.0 + 1e-12) + err;
         sum += (j ? 1.0 : 0.5) * size * size * weight_at(weight, x);
     }
-    const double g = exp(-0.5 * out->end * out->end) * ew_series_size(s, out->end), wide = weight == EW_INVERSE_SQUARE ? 1.0 / out->end : W * (0.5 * EW_PI - atan(out->end / W));
+    const double g = exp(-0.5 * out->end * out->end) * ew_series_size(s, out->end),
+                 wide = weight == EW_INVERSE_SQUARE ? 1.0 / out->end : W * (0.5 * EW_PI - atan(out->end / W));
     const double rest = 2.0 * (out->beyond * out->beyond + g * g) * wide;
     /* the strip: best of some b */
     double strip = INFINITY;
@@ -91,14 +93,17 @@ int ew_distance_of(ew_distance *out, const ew_model *m, double c, const ew_serie
     for (double b = 1.0; b < 0.8 * W; b *= 1.25) {
         double k[3];
         const double t = b / s->sd, base = c * s->mean;
-        const int whole = ew_sheet_fill(&sheet, m, fmin(-1.0, c - t), fmax(0.0, c + t), 2, ws) || ew_sheet_fill(&sheet, m, c - t, c + t, 2, ws);
+        const int whole = ew_sheet_fill(&sheet, m, fmin(-1.0, c - t), fmax(0.0, c + t), 2, ws) ||
+                          ew_sheet_fill(&sheet, m, c - t, c + t, 2, ws);
         if (!whole)
             break;
         for (int i = 0; i < 3; i++)
             k[i] = m->n * ew_sheet_k(&sheet, c + (i - 1) * t) - (c + (i - 1) * t) * s->mean;
         const double slack = 0.1 + 1e-10 * (fabs(k[0]) + fabs(k[1]) + fabs(k[2]) + 3.0 * fabs(base));
-        const double G = strip_size(s, b), area = weight == EW_INVERSE_SQUARE ? EW_PI / b : EW_PI * W / sqrt(1.0 - b * b / (W * W));
-        const double e = 2.0 * (exp(k[0] - k[1] + slack) + G) * (exp(k[2] - k[1] + slack) + G) * area / expm1(2.0 * EW_PI * b / h);
+        const double G = strip_size(s, b),
+                     area = weight == EW_INVERSE_SQUARE ? EW_PI / b : EW_PI * W / sqrt(1.0 - b * b / (W * W));
+        const double e =
+            2.0 * (exp(k[0] - k[1] + slack) + G) * (exp(k[2] - k[1] + slack) + G) * area / expm1(2.0 * EW_PI * b / h);
         strip = fmin(strip, e);
     }
     out->square = (2.0 * h * sum + 2.0 * rest + strip) * (1.0 + 1e-9);

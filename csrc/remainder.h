@@ -1,6 +1,7 @@
 /* remainder.h - how far an expansion can be from the truth: rooms above those of tilt.h.
  *
- * Order    tilt.h -> chf (characteristic function) -> remainder (its distance from the expansion's) -> eeai, tilted_bounds -> expansion_bounds
+ * Order    tilt.h -> chf (characteristic function) -> remainder (its distance from the expansion's) -> eeai,
+ *          tilted_bounds -> expansion_bounds
  */
 #ifndef EW_REMAINDER_H
 #define EW_REMAINDER_H
@@ -14,20 +15,21 @@ typedef struct {
     double c, mean, alpha, beta, twice; /* exponents of v_+, v_-; twice: both args count */
     double hu;
     int count;
-    double *d, *p, *dp, *dm;            /* loss - mean, weight, Y/(1 + Y) of each */
-    double drift;                       /* mean of d */
+    double *d, *p, *dp, *dm;               /* loss - mean, weight, Y/(1 + Y) of each */
+    double drift;                          /* mean of d */
     double second, drift_err, quad0, ends; /* errors of the sums */
-    double mean_err;                    /* of mean + drift against the exact mean */
+    double mean_err;                       /* of mean + drift against the exact mean */
 } ew_chf;
 
-int ew_chf_init(ew_chf *f, const ew_model *m, double c, double mean, double spread, double reach, ew_scratch *ws); /* t <= reach/spread */
+int ew_chf_init(ew_chf *f, const ew_model *m, double c, double mean, double spread, double reach,
+                ew_scratch *ws); /* t <= reach/spread */
 double ew_chf_at(double out[2], const ew_chf *f, double t, double centre);
 double ew_chf_log_beyond(const ew_chf *f, double T);
 
 /* remainder.c: f - g, g the expansion s at tilt c of n steps of m, x in units of the standard deviation */
 typedef struct {
-    double square;     /* integral over all x of |f - g|^2 weight, an upper bound */
-    double beyond;     /* bound of |f(x)|, x >= end */
+    double square; /* integral over all x of |f - g|^2 weight, an upper bound */
+    double beyond; /* bound of |f(x)|, x >= end */
     double end;
 } ew_distance;
 

@@ -2,16 +2,18 @@
  *
  * RDP      The Renyi divergence of order a = 1 + c is K(c)/c for one step, n K(c)/c for n.  For any one order a
  *              eps = n K(c)/c + log(c/(1+c)) - (log delta + log(1+c))/c
- *          is safe: C. Canonne, G. Kamath, T. Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020, proposition
- *          12; B. Balle et al., "Hypothesis Testing Interpretations and Renyi Differential Privacy", AISTATS 2020, theorem 21.
- *          It is Chernoff's inequality with the best constant: delta <= e^{n K(c) - c eps} c^c/(1+c)^{1+c}.  S. Asoodeh, J. Liao, F. Calmon,
- *          O. Kosut, L. Sankar, "Three Variants of Differential Privacy", IEEE JSAIT 2021, keep one more term, of relative size
- *          e^{-c eps}/(delta (1+c) e): nothing at the deltas in use.
- * Order    d eps/dc = 0 is  n (c K' - K) + log(1+c) = -log delta, whose left side grows with c: one root.  Any c is safe, so the
- *          root needs no care.
+ *          is safe: C. Canonne, G. Kamath, T. Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020,
+ *          proposition 12; B. Balle et al., "Hypothesis Testing Interpretations and Renyi Differential Privacy",
+ *          AISTATS 2020, theorem 21. It is Chernoff's inequality with the best constant: delta <= e^{n K(c) - c eps}
+ *          c^c/(1+c)^{1+c}.  S. Asoodeh, J. Liao, F. Calmon, O. Kosut, L. Sankar, "Three Variants of Differential
+ *          Privacy", IEEE JSAIT 2021, keep one more term, of relative size e^{-c eps}/(delta (1+c) e): nothing at the
+ *          deltas in use.
+ * Order    d eps/dc = 0 is  n (c K' - K) + log(1+c) = -log delta, whose left side grows with c: one root.  Any c is
+ *          safe, so the root needs no care.
  * Rounding K is good to 1e-13 of itself (all its terms have one sign); 1e-12 of every term is added on top.
- * GDP      n steps tend to the Gaussian mechanism of mu^2 = n chi^2(P, Q): J. Dong, A. Roth, W. J. Su, "Gaussian Differential
- *          Privacy", JRSS B 2022, section 5.  mu = q sqrt(n (e^{1/s^2} - 1)), replace: q sqrt(2 n (e^{1/s^2} - e^{-1/s^2})).
+ * GDP      n steps tend to the Gaussian mechanism of mu^2 = n chi^2(P, Q): J. Dong, A. Roth, W. J. Su, "Gaussian
+ *          Differential Privacy", JRSS B 2022, section 5.  mu = q sqrt(n (e^{1/s^2} - 1)), replace: q sqrt(2 n
+ *          (e^{1/s^2} - e^{-1/s^2})).
  */
 #include "rooms.h"
 #include "tilt.h"
@@ -49,7 +51,8 @@ static int best_order(double *c, double *k, const ew_model *m, double target, in
 {
     ew_sheet sheet = {.count = 0};
     const double n = m->n;
-    double lo = -INFINITY, hi = INFINITY, x = log(of_delta ? fmax(0.1, sqrt(2.0 * target / n) * m->s / m->q) : 2.0), best = INFINITY;
+    double lo = -INFINITY, hi = INFINITY, x = log(of_delta ? fmax(0.1, sqrt(2.0 * target / n) * m->s / m->q) : 2.0),
+           best = INFINITY;
     x = fmin(x, 3.0);
     for (int i = 0; i < 100 && x > -60.0 && x < 60.0; i++) {
         const double here = exp(x);
@@ -58,9 +61,12 @@ static int best_order(double *c, double *k, const ew_model *m, double target, in
             hi = x;
             next = isfinite(lo) ? 0.5 * (lo + hi) : x - 1.0;
         } else {
-            const double kernel = ew_log_kernel(here), value = of_delta ? (n * v[0] + kernel + target) / here : n * v[0] - here * target + kernel;
-            const double g = of_delta ? n * (here * v[1] - v[0]) + log1p(here) - target : n * v[1] + log(here) - log1p(here) - target;
-            const double dg = of_delta ? here * (n * here * v[2] + 1.0 / (1.0 + here)) : here * n * v[2] + 1.0 / (1.0 + here);
+            const double kernel = ew_log_kernel(here),
+                         value = of_delta ? (n * v[0] + kernel + target) / here : n * v[0] - here * target + kernel;
+            const double g = of_delta ? n * (here * v[1] - v[0]) + log1p(here) - target
+                                      : n * v[1] + log(here) - log1p(here) - target;
+            const double dg =
+                of_delta ? here * (n * here * v[2] + 1.0 / (1.0 + here)) : here * n * v[2] + 1.0 / (1.0 + here);
             if (value < best) {
                 best = value;
                 *c = here;

@@ -1,7 +1,8 @@
-/* tilt.h - rooms of the expansions: quadrature of the tilted law, its cumulants, coefficients, and what is made of them.
+/* tilt.h - rooms of the expansions: quadrature of the tilted law, its cumulants, coefficients, and what is made of
+ * them.
  *
- * Order    special, wide, round, model -> plan (where the quadrature nodes lie) -> cumulants -> partitions (coefficients) ->
- *          edgeworth, tilted, renyi (estimates of one direction) -> estimate (the public functions)
+ * Order    special, wide, round, model -> plan (where the quadrature nodes lie) -> cumulants -> partitions
+ *          (coefficients) -> edgeworth, tilted, renyi (estimates of one direction) -> estimate (the public functions)
  */
 #ifndef EW_TILT_H
 #define EW_TILT_H
@@ -15,7 +16,8 @@ typedef struct {
     int first, count;
 } ew_plan;
 
-/* plan.c: nodes for moments up to `order` of the loss under every tilt in [low, high], to e^-budget; 0: too many of them */
+/* plan.c: nodes for moments up to `order` of the loss under every tilt in [low, high], to e^-budget; 0: too many of
+ * them */
 int ew_plan_nodes(ew_plan *plan, const ew_model *m, double low, double high, int order, double budget, double *scratch);
 double ew_plan_log_v(const ew_model *m, double y); /* log(1 - q + q e^y) */
 
@@ -23,14 +25,15 @@ double ew_plan_log_v(const ew_model *m, double y); /* log(1 - q + q e^y) */
 typedef struct {
     const ew_model *m;
     int count;
-    double low, high;          /* tilts that the nodes serve */
-    double *loss, *lw, *p;     /* loss, log of the weight under the first law, weight under a tilt */
-    double *more[3];           /* scratch */
-    double log_norm;           /* log of their sum at tilt 0: the sums below are relative to it */
+    double low, high;      /* tilts that the nodes serve */
+    double *loss, *lw, *p; /* loss, log of the weight under the first law, weight under a tilt */
+    double *more[3];       /* scratch */
+    double log_norm;       /* log of their sum at tilt 0: the sums below are relative to it */
 } ew_sheet;
 
 int ew_sheet_fill(ew_sheet *sheet, const ew_model *m, double low, double high, int order, ew_scratch *ws);
-int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order, ew_scratch *ws); /* the same around c, unless c is served already */
+int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order,
+                   ew_scratch *ws);                 /* the same around c, unless c is served already */
 int ew_sheet_near(const ew_model *m, double c);     /* 1: K(c) is good to 1e-13 of itself, else to 1e-13 */
 double ew_sheet_k(const ew_sheet *sheet, double c); /* K(c), relative accuracy */
 void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at); /* K'(c) - at, K''(c) */
@@ -61,7 +64,8 @@ ew_status ew_aea_epsilon(double *out, const ew_aea *e, double delta);
 
 /* tilted.c: delta = base + e^log_scale (the sum over the series) */
 typedef struct {
-    double c, eps, log_scale, base, delta, slope, terms; /* slope: -d delta/d eps; terms: sum of the sizes of what e^log_scale multiplies */
+    double c, eps, log_scale, base, delta, slope,
+        terms; /* slope: -d delta/d eps; terms: sum of the sizes of what e^log_scale multiplies */
     ew_series series;
 } ew_tilted;
 
@@ -77,6 +81,7 @@ int ew_gdp_epsilon(double *out, const ew_model *m, double delta);
 int ew_gdp_delta(double *out, const ew_model *m, double eps);
 
 /* estimate.c: what every public function refuses; x is delta or epsilon */
-ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method, int order);
+ew_status ew_estimate_check(double sigma, double q, int64_t steps, double x, int is_delta, int adjacency, int method,
+                            int order);
 
 #endif

@@ -1,15 +1,20 @@
-/* tilted.c - Edgeworth expansion under the tilted law: delta of one direction, to a small relative error even where delta is tiny.
+/* tilted.c - Edgeworth expansion under the tilted law: delta of one direction, to a small relative error even where
+ * delta is tiny.
  *
- * Formula  Tilt so that the mean is eps: n K'(c) = eps.  With S_n = eps + S x, S^2 = n K''(c), and a_k the coefficients at tilt c,
+ * Formula  Tilt so that the mean is eps: n K'(c) = eps.  With S_n = eps + S x, S^2 = n K''(c), and a_k the coefficients
+ *          at tilt c,
  *              delta = E[(1 - e^{eps - S_n})_+] = e^{n K(c) - c eps} int_0^inf (e^{-c S x} - e^{-(c+1) S x}) f_c(x) dx,
- *              delta ~ e^{n K(c) - c eps} sum_k a_k [I_k(c S) - I_k((c+1) S)],    I_k(u) = int_0^inf e^{-u x} He_k(x) phi(x) dx.
+ *              delta ~ e^{n K(c) - c eps} sum_k a_k [I_k(c S) - I_k((c+1) S)],    I_k(u) = int_0^inf e^{-u x} He_k(x)
+ *              phi(x) dx.
  *          Where c < 0 the integrals are taken over the other half line, so that every u is >= 0 (csrc/README.md):
  *              -1 < c < 0:  delta = 1 - e^{..} sum a_k [(-1)^k I_k(-c S) + I_k((c+1) S)]
  *                   c < -1:  delta = 1 - e^eps + e^{..} sum a_k (-1)^k [I_k(-(c+1) S) - I_k(-c S)]
- * I_k      Integration by parts: I_k = He_{k-1}(0)/sqrt(2 pi) - u I_{k-1}, which cancels like u^{2k} for large u.  But with
+ * I_k      Integration by parts: I_k = He_{k-1}(0)/sqrt(2 pi) - u I_{k-1}, which cancels like u^{2k} for large u.  But
+ *          with
  *              J_m(u) = (1/2 pi) int tau^{2m} e^{-tau^2/2}/(u^2 + tau^2) dtau > 0
- *          I_{2m} = (-1)^m u J_m and I_{2m+1} = (-1)^m J_{m+1}: a trapezoidal sum of positive terms whose error is about
- *          e^{-2 pi u/h}, used for u >= 2.  Below, J_{m+1} = (2m-1)!!/sqrt(2 pi) - u^2 J_m from J_0 = I_0/u loses a digit at most.
+ *          I_{2m} = (-1)^m u J_m and I_{2m+1} = (-1)^m J_{m+1}: a trapezoidal sum of positive terms whose error is
+ *          about e^{-2 pi u/h}, used for u >= 2.  Below, J_{m+1} = (2m-1)!!/sqrt(2 pi) - u^2 J_m from J_0 = I_0/u loses
+ *          a digit at most.
  */
 #include "special.h"
 #include "tilt.h"
@@ -139,8 +144,8 @@ int ew_tilted_at(ew_tilted *out, const ew_model *m, double eps, int order, ew_sc
     return combine(out);
 }
 
-/* The unknown is the tilt, in which eps and delta are both explicit; Newton for log delta in eps, d eps = S^2 dc, from where a
- * normal loss would have its root.  eps >= 0 has c > -1. */
+/* The unknown is the tilt, in which eps and delta are both explicit; Newton for log delta in eps, d eps = S^2 dc, from
+ * where a normal loss would have its root.  eps >= 0 has c > -1. */
 ew_status ew_tilted_epsilon(double *out, const ew_model *m, double delta, int order, ew_scratch *ws)
 {
     ew_tilted t = {.eps = -1.0};
@@ -148,7 +153,8 @@ ew_status ew_tilted_epsilon(double *out, const ew_model *m, double delta, int or
     double lo = -1.0, hi = INFINITY, c = sqrt(fmax(0.1, -2.0 * log(delta)) / variance(m)) - 0.4;
     for (int i = 0; i < 100 && (isinf(hi) || hi - lo > 4.0 * EW_U * fabs(hi)); i++) {
         const int ok = cover(&sheet, m, c, order, ws) && at_tilt(&t, m, &sheet, c, order) && combine(&t);
-        const double f = ok && t.delta > 0.0 ? log(t.delta / delta) : -INFINITY, step = f * t.delta / t.slope, var = t.series.sd * t.series.sd;
+        const double f = ok && t.delta > 0.0 ? log(t.delta / delta) : -INFINITY, step = f * t.delta / t.slope,
+                     var = t.series.sd * t.series.sd;
         if (f > -INFINITY && t.slope > 0.0 && fabs(step) < 1e-11 * fmin(1.0, t.series.sd)) {
             *out = t.eps + step;
             if (*out > 0.0)

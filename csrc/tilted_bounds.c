@@ -1,8 +1,9 @@
 /* tilted_bounds.c - the tilted expansion with its remainder: certified bounds, one direction.
  *
- * Formula  delta = base + e^{n K(c) - c eps} (1/2 pi) int f(t)/(z (1+z)) dt, z = c + it, for every real c other than 0 and -1, f the
- *          characteristic function of S_n - eps under tilt c; base = 0, 1, 1 - e^eps for c > 0, -1 < c < 0, c < -1 (the residues).
- *          The expansion is the same integral of g (csrc/README.md), whatever its coefficients are, so
+ * Formula  delta = base + e^{n K(c) - c eps} (1/2 pi) int f(t)/(z (1+z)) dt, z = c + it, for every real c other than 0
+ *          and -1, f the characteristic function of S_n - eps under tilt c; base = 0, 1, 1 - e^eps for c > 0, -1 < c <
+ *          0, c < -1 (the residues). The expansion is the same integral of g (csrc/README.md), whatever its
+ *          coefficients are, so
  *              |delta - expansion| <= e^{n K(c) - c eps} (1/2 pi) int |f - g|/(|z| |1+z|) dt.
  * Bound    Cauchy and Schwarz with the weight w = 1/(1 + x^2/W^2) of remainder.c, x = S t:
  *              int |f - g|/(|z||1+z|) dt <= sqrt(N/S) sqrt(V),   V = int (1 + S^2 t^2/W^2)/(|z|^2 |1+z|^2) dt
@@ -26,7 +27,8 @@ static int enclose(double *half, ew_tilted *t, const ew_model *m, double eps, in
     const double V = EW_PI / (a + b) * (1.0 / (a * b) + S * S / (W * W)), rest = sqrt(d.square / S * V) / (2.0 * EW_PI);
     const double scale = exp(t->log_scale), nk = t->log_scale + t->c * eps;
     const double cancel = t->c < 0.0 ? (a + 1.0) / b : 1.0; /* terms of both signs in K */
-    const double loose = 1e-13 * (cancel * fabs(nk) + (ew_sheet_near(m, t->c) ? 0.0 : m->n)) + 1e-15 * fabs(t->c * eps) + 1e-12;
+    const double loose =
+        1e-13 * (cancel * fabs(nk) + (ew_sheet_near(m, t->c) ? 0.0 : m->n)) + 1e-15 * fabs(t->c * eps) + 1e-12;
     *half = scale * rest * (1.0 + 1e-6) + 2.0 * loose * (scale * t->terms + scale * rest) + 1e-15 * fabs(t->base);
     return isfinite(*half);
 }
@@ -50,7 +52,8 @@ void ew_tilted_bounds_delta(double out[2], const ew_model *m, double eps, int or
     ends(out, &t, m, eps, order, ws);
 }
 
-/* Any eps with a certain delta is a valid end: as far from the estimate as the remainder there asks for, then farther. */
+/* Any eps with a certain delta is a valid end: as far from the estimate as the remainder there asks for, then farther.
+ * */
 void ew_tilted_bounds_epsilon(double out[2], const ew_model *m, double delta, int order, ew_scratch *ws)
 {
     ew_tilted t = {.slope = 0.0};

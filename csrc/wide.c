@@ -121,7 +121,8 @@ void ew_wide_sub(ew_wide *r, const ew_wide *a, const ew_wide *b, int limbs)
 
 void ew_wide_mul(ew_wide *r, const ew_wide *a, const ew_wide *b, int limbs)
 {
-    uint32_t w[EW_WIDE_LIMBS + 2] = {0}; /* w[k + 1] collects d[i] d[j], i + j = k; two digits below the kept ones at most */
+    uint32_t w[EW_WIDE_LIMBS + 2] = {
+        0}; /* w[k + 1] collects d[i] d[j], i + j = k; two digits below the kept ones at most */
     if (!a->sign || !b->sign) {
         r->sign = 0;
         return;

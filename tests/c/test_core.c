@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "edgeworth.h"
+#include "expansion.h"
 #include "special.h"
 
 static int checks, failures;
@@ -228,6 +229,29 @@ static void special(void)
     near("im cexpm1mx(0.5 + 3i)", out[1], -2.7673324409903233878, 2 * tight);
 }
 
+/* Truth: published values of the estimate; the certified interval; closed form for a normal loss. */
+static void expansions(void *work)
+{
+    const double q = 2000.0 / 67349, published[] = {7.9928989025, 8.3702442526, 8.6294495690};
+    double out[EW_CUMULANTS_MAX], x;
+    for (int order = 1; order <= 3; order++) {
+        check(ew_estimate_epsilon(&x, 0.7865, q, 660, 1e-5, EW_REMOVE, EW_EDGEWORTH, order, work) == EW_OK, "AEA", 0, 0);
+        near("Edgeworth estimate of SST-2", x, published[order - 1], 1e-9);
+    }
+    for (int method = EW_EDGEWORTH; method <= EW_TILTED; method++) {
+        check(ew_expansion_epsilon(out, 0.7865, q, 660, 1e-5, EW_REMOVE, (ew_method)method, 4, work) == EW_OK, "bounds", 0, 0);
+        check(out[0] <= 8.289117905743401 && 8.289117905743401 <= out[1], "expansion holds the truth", out[0], out[1]);
+    }
+    check(ew_cumulants(out, 2.0, 1.0, EW_REMOVE, 1.5, 3, work) == EW_OK && out[0] == 0.5 && out[1] == 0.25 && out[2] == 0.0,
+          "cumulants of a normal loss", out[0], 0.5);
+    check(ew_cumulants(out, 1e3, 1e-3, EW_ADD, 0.3, 20, work) == EW_OK, "cumulants in wide numbers", 0, 0);
+    near("kappa_20 at sigma 1000", out[19], 2.5487552e-151, 1e-7);
+    check(ew_cumulants(out, 1.0, 0.1, EW_REMOVE, 2e6, 2, work) == EW_BAD_TILT && isnan(out[0]), "tilt refused", out[0], 0);
+    check(ew_cumulants(out, 1.0, 0.1, EW_REMOVE, 0.0, 33, work) == EW_BAD_ORDER, "order refused", 0, 0);
+    check(ew_estimate_delta(&x, 1.0, 0.1, 9, 1.0, EW_ADD, (ew_method)7, 1, work) == EW_BAD_METHOD && isnan(x), "method refused", x, 0);
+    check(ew_estimate_delta(&x, 0.6, 1e-3, 100, 0.0, EW_REMOVE, EW_EDGEWORTH, 1, work) == EW_NO_ROOT && isnan(x), "no probability", x, 0);
+}
+
 int main(void)
 {
     void *work = malloc(ew_work_size());
@@ -236,6 +260,7 @@ int main(void)
     epsilons(work);
     deltas(work);
     calibrations(work);
+    expansions(work);
     errors(work);
     workspace(work);
     special();
