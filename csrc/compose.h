@@ -13,6 +13,30 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
 int ew_run_log_mgf(double out[2], const ew_run *run, double c, ew_arena *arena);
 int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena);
 
+/* run_nodes.c */
+enum { EW_SHIFTS = 9 };
+typedef struct {
+    int count[2];
+    double d[2][EW_SHIFTS], v[2][EW_SHIFTS]; /* distances from c, up and down, and logs of the Chernoff bounds there over delta */
+} ew_shifts;
+typedef struct {
+    double *log_mod, *angle, *err, *size; /* of G(c + it)/G(c) without its Gaussian part; log1p of its relative error; what was added up */
+} ew_powers;
+void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double w2);
+double ew_alias_log(double *rate, const ew_shifts *s, double c, double x);
+double ew_run_fixed(ew_total *to, double eps);
+int ew_run_powers(ew_powers *pw, const ew_total *to, double h, int J, ew_arena *arena);
+
+/* run_once.c */
+double ew_run_most(const ew_run *run);
+int ew_once_applies(const ew_run *run);
+void ew_once_delta(double out[2], const ew_run *run, double eps);
+void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2]);
+
+/* run_lattice.c */
+int ew_lattice_delta(double out[2], const ew_run *run, double eps, double rtol, ew_arena *arena);
+int ew_lattice_epsilon(double out[2], const ew_run *run, const double log_target[2], double rtol, ew_arena *arena);
+
 /* run_line.c */
 int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double tol, double most, ew_arena *arena);
 

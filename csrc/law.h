@@ -34,6 +34,7 @@ typedef struct {
     double mu2;
     int parts;
     const ew_part *part;
+    double lattice, origin, loose; /* total losses are origin + lattice k, within `loose`; lattice = 0: none known */
 } ew_run;
 
 typedef struct {
@@ -93,6 +94,7 @@ double ew_total_far(const ew_total *to, double T);
 
 /* mixture.c */
 int ew_mixture_fill(ew_table *tb, int k, double hu, double c_max, double floor, int room);
+double ew_mixture_loss(const ew_layer *ly, double u); /* grows with u */
 double ew_mixture_step(const ew_layer *ly, ew_segment *sg, double c, double t, double floor);
 double ew_mixture_quad(const ew_segment *sg, double c, double t);
 double ew_mixture_ends(const ew_table *tb, int k, double c);

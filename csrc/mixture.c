@@ -57,6 +57,12 @@ static void put(ew_table *tb, const ew_layer *ly, int k, double u, double log_h)
     tb->cq[k] = dq[1];
 }
 
+double ew_mixture_loss(const ew_layer *ly, double u)
+{
+    double d[2];
+    return log_v(d, ly->first, ly->p, ly->scale, u) - log_v(d, ly->first + ly->p, ly->q, ly->scale, u);
+}
+
 static double slope_q(const ew_layer *ly, double u)
 {
     double d[2];

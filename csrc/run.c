@@ -58,6 +58,11 @@ static double chernoff_log(ew_total *to, double eps, ew_arena *arena)
     return ew_total_chernoff(to, c) - c * eps + ew_log_kernel(c) + 1e-9 * (1.0 + c * fabs(eps));
 }
 
+static int narrow(const double out[2], double rtol)
+{
+    return out[1] < INFINITY && out[1] - out[0] <= rtol * out[1];
+}
+
 /* ---- delta ---- */
 
 /* Contours at eps; *w2 > 0: smoothed by it, rtol = 0: not smoothed. */
@@ -105,16 +110,29 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
     if (!start(&to, run, arena))
         return EW_SHORT;
     const size_t mark = arena->used;
+    const double most = ew_run_most(run);
     int have = 0;
     for (int i = 0; i < count; i++) {
-        double best[2] = {0.0, 1.0}, now[2];
+        double best[2] = {0.0, eps[i] < most ? fmin(1.0, ew_up(-expm1(eps[i] - most))) : 0.0}, now[2];
         double wanted = rtol;
-        if (have) {
+        if (ew_once_applies(run)) {
+            ew_once_delta(now, run, eps[i]);
+            intersect(best, now[0], now[1]);
+        } else if (best[1] > 1e-15 && run->lattice > 0.0) {
+            arena->used = mark;
+            const int found = ew_lattice_delta(now, run, eps[i], rtol, arena);
+            if (found == EW_SHORT)
+                return EW_SHORT;
+            if (found == EW_FOUND)
+                intersect(best, now[0], now[1]);
+        }
+        if (have && !(best[1] - best[0] <= wanted * best[1])) {
             wanted = w2 > 0.0 ? fmax(smooth_rtol, 4.0 * reached) : rtol;
-            delta_bounds(best, ct, eps[i], w2 > 0.0);
+            delta_bounds(now, ct, eps[i], w2 > 0.0);
+            intersect(best, now[0], now[1]);
         }
         double tol = fmax(1e-15, count > 1 ? 1e-4 * rtol : rtol / 6.0), w = 0.5 * w2; /* one contour reaches far */
-        for (int k = 0; k < 8 && !(best[1] - best[0] <= wanted * best[1]); k++) {
+        for (int k = 0; k < 8 && best[1] > 1e-15 * (most < INFINITY) && !ew_once_applies(run) && !(best[1] - best[0] <= wanted * best[1]); k++) {
             arena->used = mark;
             const int found = delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, arena);
             if (found == EW_SHORT)
@@ -195,6 +213,11 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
         log_target[0] = log(ew_down(delta - err - inf[1]));
         log_target[1] = log(ew_up(delta + err - inf[0]));
     }
+    out[1] = fmax(0.0, ew_run_most(run));
+    if (ew_once_applies(run)) {
+        ew_once_epsilon(out, run, log_target);
+        return EW_FOUND;
+    }
     if (!start(&to, run, arena))
         return EW_SHORT;
     const size_t mark = arena->used;
@@ -215,13 +238,26 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
             return EW_SHORT;
         seen = ew_total_saddle(&to, 1, log_target[0], arena);
     }
+    if (run->lattice > 0.0) {
+        arena->used = mark;
+        if (ew_lattice_epsilon(out, run, log_target, rtol, arena) == EW_SHORT)
+            return EW_SHORT;
+        if (narrow(out, rtol))
+            return EW_FOUND;
+        arena->used = mark;
+        if (!start(&to, run, arena))
+            return EW_SHORT;
+        seen = ew_total_saddle(&to, 1, log_target[0], arena);
+        if (arena->failed)
+            return EW_SHORT;
+    }
     if (!seen)
         return EW_FOUND;
     const double c = to.c, bound = chernoff_log(&to, 0.0, arena); /* at epsilon: bound - c epsilon <= log delta */
     if (arena->failed)
         return EW_SHORT;
     if (isfinite(bound))
-        out[1] = fmax(0.0, ew_up((bound - log_target[0]) / c + 1e-9 * (1.0 + fabs(bound) / c)));
+        out[1] = fmin(out[1], fmax(0.0, ew_up((bound - log_target[0]) / c + 1e-9 * (1.0 + fabs(bound) / c))));
     to.mu2 = run->mu2;
     ew_total_tilt(&to, c);
     to.log_delta = log_target[0];
@@ -235,14 +271,14 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
         if (found == EW_SHORT)
             return EW_SHORT;
         arena->used = here;
-        if (found != 1 || out[1] - out[0] <= rtol * out[1] || sharper < 1e-2 || !isfinite(next))
+        if (found != 1 || narrow(out, rtol) || sharper < 1e-2 || !isfinite(next))
             break;
         if (out[0] > 0.0)
             sharper *= 0.1;
         eps = next;
         to.mu2 = run->mu2;
     }
-    if (out[1] - out[0] <= smooth_rtol * out[1])
+    if (narrow(out, smooth_rtol))
         return EW_FOUND;
     double w2 = fmax(1e-2, smooth_rtol) * fmax(fabs(eps), 1e-3 / to.spread) / (c + 1.0); /* as for delta: cheap ones first */
     for (int i = 0; i < 16; i++) {
@@ -252,7 +288,7 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
         if (found == EW_SHORT)
             return EW_SHORT;
         arena->used = here;
-        if (found != 1 || out[1] - out[0] <= smooth_rtol * out[1])
+        if (found != 1 || narrow(out, smooth_rtol))
             break;
         if (isfinite(next))
             eps = next;

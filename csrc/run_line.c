@@ -17,58 +17,7 @@
 
 #include <math.h>
 
-enum { BLOCK = 32, SHIFTS = 9 };
 static const double EFFORT = 4e7; /* quadrature times contour nodes: below a tenth of a second */
-
-/* log of a bound of |kernel's function of the loss| e^{-c2 loss} */
-static double log_most(double c2, double w2)
-{
-    const double m = ew_log_kernel(c2);
-    return w2 > 0.0 ? log(exp(m) + 1.0 + exp(w2 * (c2 + 1.0))) : m;
-}
-
-typedef struct {
-    int count[2];
-    double d[2][SHIFTS], v[2][SHIFTS];
-} shifts;
-
-static void chernoffs(shifts *s, const ew_total *to, double eps, double x, double w2)
-{
-    const double c = to->c, scale = to->log_delta, d = x / fmax(to->k2, 1e-200);
-    *s = (shifts){.count = {0, 0}};
-    for (int side = 0; side < 2; side++) {
-        const double most = side ? 0.8 * c : fmax(1e-3, to->c_max - c);
-        double f = fmin(d, most), best = INFINITY;
-        for (int i = 0; i < SHIFTS - 1; i++, f *= 0.6) { /* smaller ones where the generating function explodes far ahead */
-            const double c2 = side ? c - f : c + f, v = ew_total_chernoff(to, c2) - c2 * eps + log_most(c2, w2) - scale + 1e-9 * (1.0 + c2 * fabs(eps));
-            if (isfinite(v)) {
-                s->d[side][s->count[side]] = f;
-                s->v[side][s->count[side]++] = v;
-                if (v - f * x > best)
-                    break;
-                best = v - f * x;
-            }
-        }
-    }
-    s->d[1][s->count[1]] = c; /* delta <= 1 */
-    s->v[1][s->count[1]++] = -scale + (w2 > 0.0 ? log(2.0 + exp(w2)) : 0.0) + 1e-9;
-}
-
-/* log of the aliases at distance x; *rate: the largest abscissa used */
-static double alias(double *rate, const shifts *s, double c, double x)
-{
-    double best[2] = {INFINITY, INFINITY};
-    for (int side = 0; side < 2; side++)
-        for (int i = 0; i < s->count[side]; i++) {
-            const double d = s->d[side][i], e = s->v[side][i] - d * x - log(-expm1(-d * x));
-            if (e < best[side]) {
-                best[side] = e;
-                if (side == 0)
-                    *rate = c + d;
-            }
-        }
-    return ew_lse(best[0], best[1]);
-}
 
 /* log of what the sum leaves out beyond T */
 static double tail_log(const ew_total *to, double eps, double T, double w2)
@@ -161,27 +110,18 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
     double T = reach(to, eps, w2, log_tol, 6.28 * most / x, x, 0.93 * T0, arena, mark);
     if (!(T > 0.0))
         return arena->failed ? EW_SHORT : EW_NOT_FOUND;
-    double fixed = 40.0 * EW_U, sizes = 0.5 * to->mu2 * c * (c + 1.0);
-    int nodes = 0;
-    for (int i = 0; i < parts; i++) {
-        ew_table *tb = &to->tb[i];
-        ew_table_errors(tb);
-        fixed += tb->part->n * tb->real_err;
-        sizes += tb->part->n * fabs(tb->log_m);
-        nodes = tb->count > nodes ? tb->count : nodes;
-    }
-    fixed += EW_U * ((4.0 + parts) * sizes + 4.0 * (c * fabs(eps) + fabs(scale)));
+    const double fixed = ew_run_fixed(to, eps);
     if (!(fixed < 0.5))
         return EW_NOT_FOUND;
-    shifts sh;
+    ew_shifts sh;
     double rate = c, low = INFINITY;
-    chernoffs(&sh, to, eps, x, w2);
+    ew_shifts_at(&sh, to, eps, x, w2);
     for (int i = 0; i < 60 && !(low <= log_tol); i++) {
-        low = alias(&rate, &sh, c, x);
+        low = ew_alias_log(&rate, &sh, c, x);
         if (low > log_tol)
             x *= i < 6 ? 1.06 : i < 20 ? 1.15 : 1.5;
         if (i == 12)
-            chernoffs(&sh, to, eps, x, w2);
+            ew_shifts_at(&sh, to, eps, x, w2);
         if (!(T * x < 6.28 * most))
             return EW_NOT_FOUND;
     }
@@ -193,35 +133,15 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
         return EW_NOT_FOUND;
     const double tail = tail_log(to, eps, fmin(J * h, to->t), w2);
 
-    double *lm = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double)), *an = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double));
-    double *er = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double)), *ro = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double));
-    ew_turns tn;
-    if (!ew_turns_take(&tn, nodes, arena) || !contour_take(&ct[0], eps, scale, tol, J + 1, arena) ||
+    ew_powers pw;
+    if (!ew_run_powers(&pw, to, h, J, arena) || !contour_take(&ct[0], eps, scale, tol, J + 1, arena) ||
         (w2 > 0.0 && !contour_take(&ct[1], eps, scale, tol, J + 1, arena)))
         return EW_SHORT;
-    for (int j = 0; j <= J; j++)
-        lm[j] = an[j] = er[j] = ro[j] = 0.0;
-    for (int i = 0; i < parts; i++) {
-        const ew_table *tb = &to->tb[i];
-        const double n = tb->part->n;
-        ew_table_turn(&tn, tb, h);
-        for (int from = 0; from <= J; from += BLOCK) {
-            double l[BLOCK], a[BLOCK], e[BLOCK];
-            const int count = J + 1 - from < BLOCK ? J + 1 - from : BLOCK;
-            ew_table_block(l, a, e, tb, &tn, h, from, count);
-            for (int j = 0; j < count; j++) {
-                lm[from + j] += n * l[j];
-                an[from + j] += n * a[j];
-                er[from + j] += n * log1p(e[j]);
-                ro[from + j] += n * (fabs(l[j]) + fabs(a[j]));
-            }
-        }
-    }
     for (int k = 0; k < (w2 > 0.0 ? 2 : 1); k++) {
         for (int j = 0; j <= J; j++) {
-            const double t = j * h, size = exp(to->log_g - c * eps - scale + lm[j] - 0.5 * to->mu2 * t * t);
-            const double turn = an[j] + to->mu2 * (c + 0.5) * t - t * eps, co = cos(turn), si = sin(turn), g = j ? h / EW_PI : 0.5 * h / EW_PI;
-            const double rel = expm1(fmin(700.0, er[j])) + fixed + EW_U * (60.0 + (4.0 + parts) * ro[j] + 4.0 * t * (fabs(eps) + to->mu2 * (1.0 + c + t)));
+            const double t = j * h, size = exp(to->log_g - c * eps - scale + pw.log_mod[j] - 0.5 * to->mu2 * t * t);
+            const double turn = pw.angle[j] + to->mu2 * (c + 0.5) * t - t * eps, co = cos(turn), si = sin(turn), g = j ? h / EW_PI : 0.5 * h / EW_PI;
+            const double rel = expm1(fmin(700.0, pw.err[j])) + fixed + EW_U * (60.0 + (4.0 + parts) * pw.size[j] + 4.0 * t * (fabs(eps) + to->mu2 * (1.0 + c + t)));
             double kn[2], k_size;
             kernel(kn, &k_size, c, t, k ? w2 : 0.0);
             ct[k].cr[j] = g * size * (kn[0] * co - kn[1] * si);

@@ -16,23 +16,35 @@ from edgeworth_acct.accounting import (
 )
 from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.composition import Run
+from edgeworth_acct.discrete import ApproximateDP, DiscreteGaussian, DiscreteLaplace, DiscreteLoss, RandomizedResponse
 from edgeworth_acct.errors import PrecisionError
+from edgeworth_acct.laplace import Laplace, SubsampledLaplace
 from edgeworth_acct.loss import cumulants
 from edgeworth_acct.mechanisms import Gaussian, Mechanism, MixtureOfGaussians, SubsampledGaussian
 from edgeworth_acct.renyi import gdp_mu, rdp_epsilon, renyi_divergence
+from edgeworth_acct.sampling import SampledWithoutReplacementGaussian, TruncatedPoissonGaussian
 from edgeworth_acct.tradeoff import GaussianDP
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApproximateDP",
     "Bounds",
+    "DiscreteGaussian",
+    "DiscreteLaplace",
+    "DiscreteLoss",
     "Gaussian",
     "GaussianDP",
+    "Laplace",
     "Mechanism",
     "MixtureOfGaussians",
     "PrecisionError",
+    "RandomizedResponse",
     "Run",
+    "SampledWithoutReplacementGaussian",
     "SubsampledGaussian",
+    "SubsampledLaplace",
+    "TruncatedPoissonGaussian",
     "cumulants",
     "delta",
     "delta_bounds",

@@ -112,6 +112,9 @@ cdef extern from "compose.h" nogil:
         double mu2
         int parts
         const ew_part *part
+        double lattice
+        double origin
+        double loose
 
     ctypedef struct ew_arena:
         char *base

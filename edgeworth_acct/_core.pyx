@@ -252,7 +252,7 @@ cdef int give_back_arena(Arena arena) except -1:
 cdef class Composition:
     """One direction of a run: mu2, the sum of squares of its Gaussian mechanisms, and arrays of its parts (rows n,
     layers), their layers (rows kind, p, q, share, scale) and their atoms (rows weight, at), each in the order of the
-    one before.
+    one before; lattice and origin, where all total losses are within `loose` of origin + lattice k (else lattice = 0).
     """
     cdef ew_run run
     cdef ew_part *parts
@@ -261,7 +261,7 @@ cdef class Composition:
     cdef readonly bint infinite
 
     def __cinit__(self, double mu2, const double[:, ::1] parts, const double[:, ::1] layers,
-                  const double[:, ::1] atoms):
+                  const double[:, ::1] atoms, double lattice, double origin, double loose):
         cdef Py_ssize_t i, layer = 0, atom = 0
         self.parts = <ew_part *> malloc((parts.shape[0] + 1) * sizeof(ew_part))
         self.layers = <ew_layer *> malloc((layers.shape[0] + 1) * sizeof(ew_layer))
@@ -278,7 +278,7 @@ cdef class Composition:
         for i in range(parts.shape[0]):
             self.parts[i] = ew_part(parts[i, 0], <int> parts[i, 1], self.layers + layer)
             layer += self.parts[i].layers
-        self.run = ew_run(mu2, <int> parts.shape[0], self.parts)
+        self.run = ew_run(mu2, <int> parts.shape[0], self.parts, lattice, origin, loose)
 
     def __dealloc__(self):
         free(self.parts)

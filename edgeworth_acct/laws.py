@@ -7,10 +7,13 @@ included (Zhu, Dong, Wang, AISTATS 2022, arXiv:2106.08567, theorem 10).
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 
 from edgeworth_acct._core import KIND, Composition
+
+_OUTCOMES = 200_000  # of runs that are enumerated
 
 #: adjacency -> the directions whose largest result counts
 DIRECTIONS = {
@@ -74,6 +77,8 @@ def mixture(direction, components, sigma):
 def compose(parts, direction):
     """(pessimistic, optimistic) compositions of mechanisms with counts; the same object where all laws are exact."""
     laws = [(mechanism.law(direction), count) for mechanism, count in sorted(parts, key=_order)]
+    if _finite(laws) and not _lattice(laws)[0]:
+        laws = _enumerated(laws) or laws
     pessimistic = _pack(laws)
     if all(law.optimistic is None for law, _ in laws):
         return pessimistic, pessimistic
@@ -96,8 +101,63 @@ def _pack(laws):
                 layers.append((KIND[layer.kind], len(layer.first), len(layer.second), layer.share, layer.scale))
                 atoms += layer.first
                 atoms += layer.second
-    return Composition(mu2, _rows(parts, 2), _rows(layers, 5), _rows(atoms, 2))
+    grid = _lattice(laws) if _finite(laws) else (0.0, 0.0, 0.0)
+    return Composition(mu2, _rows(parts, 2), _rows(layers, 5), _rows(atoms, 2), *grid)
 
 
 def _rows(rows, columns):
     return np.array(rows, dtype=np.float64).reshape(-1, columns)
+
+
+def _finite(laws):
+    """Whether every loss takes finitely many values."""
+    return bool(laws) and all(law.layers and all(layer.kind == "atoms" for layer in law.layers) for law, _ in laws)
+
+
+def _enumerated(laws):
+    """One law of all total losses, above and below, where there are few enough; else None."""
+    counts = [math.comb(count + len(law.layers[0].first) - 1, count) for law, count in laws]
+    if any(len(law.layers) > 1 or law.optimistic for law, _ in laws) or math.prod(counts) > _OUTCOMES:
+        return None
+    log_p, losses, infinite, loose = np.zeros(1), np.zeros(1), 0.0, 0.0
+    for law, count in laws:
+        chance, loss = np.array(law.layers[0].first).T
+        # all ways to share `count` among the atoms: bars between stars
+        bars = np.array(list(combinations(range(count + len(loss) - 1), len(loss) - 1))).reshape(-1, len(loss) - 1)
+        edges = np.column_stack([np.full(len(bars), -1), bars, np.full(len(bars), count + len(loss) - 1)])
+        share = np.diff(edges, axis=1) - 1
+        factorial = np.array([math.lgamma(k + 1) for k in range(count + 1)])
+        log_p = np.add.outer(log_p, factorial[count] - factorial[share].sum(axis=1) + share @ np.log(chance)).ravel()
+        losses = np.add.outer(losses, share @ loss).ravel()
+        infinite = -math.expm1(math.log1p(-infinite) + count * math.log1p(-law.layers[0].scale))
+        loose += 4e-16 * count * (1.0 + np.max(np.abs(loss)))
+    off = 1e-15 * (10.0 + np.max(np.abs(log_p)))  # of the logarithms and what they were made of
+
+    def law(shift):
+        atoms = tuple(zip(np.exp(log_p + shift * off).tolist(), (losses + shift * loose).tolist()))
+        return Law(layers=(Layer("atoms", atoms, scale=infinite),))
+
+    return [(replace(law(1.0), optimistic=law(-1.0)), 1)]
+
+
+def _lattice(laws):
+    """(spacing, origin, how far rounding may take a loss off it) of a lattice of total losses; spacing 0: none."""
+    losses = [np.unique([loss for layer in law.layers for _, loss in layer.first]) for law, _ in laws]
+    gaps = np.unique(np.concatenate([np.diff(values) for values in losses]))
+    if not gaps.size:
+        return 0.0, 0.0, 0.0
+    spacing = gaps[0]
+    for gap in gaps[1:]:  # Euclid's algorithm on reals
+        while gap > 1e-9 * spacing:
+            spacing, gap = gap, math.remainder(spacing, gap)
+            gap = abs(gap)
+            if spacing < 1e-7 * gaps[-1]:
+                return 0.0, 0.0, 0.0
+    steps = sum(count * round((values[-1] - values[0]) / spacing) for (_, count), values in zip(laws, losses))
+    spacing = sum(count * (values[-1] - values[0]) for (_, count), values in zip(laws, losses)) / steps
+    origin = math.fsum(count * values[0] for (_, count), values in zip(laws, losses))
+    loose = 0.0
+    for (_, count), values in zip(laws, losses):
+        off = values - values[0] - spacing * np.round((values - values[0]) / spacing)
+        loose += count * (np.max(np.abs(off)) + 4e-16 * np.max(np.abs(values)))
+    return (spacing, origin, loose) if loose < 1e-9 * spacing else (0.0, 0.0, 0.0)

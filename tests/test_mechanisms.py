@@ -1,0 +1,341 @@
+"""Every mechanism: closed forms, sums over all outcomes, and a fine-grid convolution that must contain our interval.
+
+Kinds of truth: closed form (mpmath), other algorithm (oracles/pld.py).
+"""
+
+import itertools
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import pld
+from strategies import reals
+
+import edgeworth_acct as ea
+from edgeworth_acct import (
+    ApproximateDP,
+    DiscreteGaussian,
+    DiscreteLaplace,
+    DiscreteLoss,
+    Gaussian,
+    Laplace,
+    MixtureOfGaussians,
+    RandomizedResponse,
+    Run,
+    SampledWithoutReplacementGaussian,
+    SubsampledGaussian,
+    SubsampledLaplace,
+    TruncatedPoissonGaussian,
+)
+
+
+def binomial_delta(n, epsilon, eps):
+    """delta(eps) of n-fold randomised response with 60 digits, by its binomial sum."""
+    with mp.workdps(60):
+        e, x = mp.mpf(epsilon), mp.mpf(eps)
+        p = 1 / (1 + mp.exp(-e))
+        terms = (
+            mp.binomial(n, k) * p**k * (1 - p) ** (n - k) * (1 - mp.exp(x - (2 * k - n) * e))
+            for k in range(n + 1)
+            if (2 * k - n) * e > x
+        )
+        return mp.fsum(terms)
+
+
+# Finite losses: exact to 1e-9 and better.
+
+
+@pytest.mark.parametrize(
+    ("n", "epsilon", "truth"),
+    [(1000, 1.0, 591.07965045), (100, 1.0, 83.53070168), (200, 2.0, 378.79393651), (1000, 0.1, 19.34467145)],
+)
+def test_pure_mechanisms(n, epsilon, truth):
+    # prv_accountant 0.2.0 returns [35.9, 36.1] for the first
+    lower, upper = (n * RandomizedResponse(epsilon)).epsilon_bounds(1e-6)
+    assert lower == pytest.approx(truth, abs=6e-9)
+    assert upper - lower <= 1e-9 * upper
+    assert binomial_delta(n, epsilon, lower) >= mp.mpf(1e-6) >= binomial_delta(n, epsilon, upper)
+
+
+@given(st.integers(1, 400), reals(1e-3, 5.0), reals(1e-14, 0.3))
+def test_randomised_response_against_binomial_sums(n, epsilon, delta):
+    run = n * RandomizedResponse(epsilon)
+    lower, upper = run.epsilon_bounds(delta)
+    assert binomial_delta(n, epsilon, upper) <= mp.mpf(delta)
+    assert lower == 0.0 or binomial_delta(n, epsilon, lower) >= mp.mpf(delta)
+    assert upper - lower <= 1e-9 * upper + 1e-15
+    at = np.array([-2.0, -0.1, 0.0, 0.3, 1.0]) * max(upper, 1e-3)
+    low, high = run.delta_bounds(at)
+    truth = [binomial_delta(n, epsilon, x) for x in at]
+    assert all(l <= t <= h for l, t, h in zip(low, truth, high))
+    assert np.all(high - low <= 1e-9 * high + 1e-14 * (1 + n * epsilon))
+
+
+@given(st.integers(1, 60), reals(0.01, 3.0), reals(1e-10, 1e-2), reals(1e-9, 0.3))
+def test_approximate_mechanisms(n, epsilon, slack, delta):
+    run, infinite = n * ApproximateDP(epsilon, slack), -mp.expm1(n * mp.log1p(-mp.mpf(slack)))
+    lower, upper = run.epsilon_bounds(delta)
+    if infinite > mp.mpf(delta) * (1 + mp.mpf(1e-12)):
+        assert (lower, upper) == (math.inf, math.inf)
+        assert run.rdp(2.0) == math.inf
+        return
+
+    def truth(eps):
+        return infinite + (1 - infinite) * binomial_delta(n, epsilon, eps)
+
+    assert truth(upper) <= mp.mpf(delta)
+    assert lower == 0.0 or truth(lower) >= mp.mpf(delta)
+
+
+def every_outcome(parts, eps):
+    """delta(eps) by enumeration; parts are lists of (loss, probability)."""
+    total = mp.mpf(0)
+    for outcome in itertools.product(*parts):
+        loss = mp.fsum(mp.mpf(l) for l, _ in outcome)
+        total += mp.fprod(mp.mpf(p) for _, p in outcome) * max(mp.mpf(0), -mp.expm1(mp.mpf(eps) - loss))
+    return total
+
+
+def test_losses_without_a_common_lattice_are_enumerated():
+    def response(epsilon, k):
+        total = mp.exp(epsilon) + k - 1
+        return [(epsilon, mp.exp(epsilon) / total), (0.0, (k - 2) / total), (-epsilon, 1 / total)]
+
+    pairs = [(0.3, 2), (math.pi / 10, 3), (math.sqrt(2) / 5, 5)]
+    run = sum(2 * RandomizedResponse(e, k) for e, k in pairs)
+    parts = [response(mp.mpf(e), k) for e, k in pairs for _ in range(2)]
+    lower, upper = run.epsilon_bounds(1e-3)
+    assert upper - lower <= 1e-9 * upper
+    assert every_outcome(parts, upper) <= mp.mpf(1e-3) <= every_outcome(parts, lower)
+
+
+def test_discrete_losses_are_the_mechanisms_they_came_from():
+    e = 0.7
+    p = 1 / (1 + math.exp(-e))
+    law, response = DiscreteLoss((-e, e), (1 - p, p)), RandomizedResponse(e)
+    for adjacency in ("add", "remove", "add_or_remove"):
+        one, two = ((25 * m).epsilon_bounds(1e-5, adjacency=adjacency) for m in (law, response))
+        assert one.lower <= two.upper
+        assert two.lower <= one.upper
+    lossy = DiscreteLoss((-0.1, 0.5), (0.4, 0.5), infinity_mass=0.1)
+    assert lossy.delta(50.0, adjacency="remove") == pytest.approx(0.1, rel=1e-12)
+    assert lossy.delta(50.0, adjacency="add") == pytest.approx(
+        1 - 0.4 * math.exp(0.1) - 0.5 * math.exp(-0.5), rel=1e-12
+    )
+
+
+def test_discrete_laplace_is_randomised_response():
+    assert (7 * DiscreteLaplace(0.4)).epsilon_bounds(1e-5) == (7 * RandomizedResponse(2.5)).epsilon_bounds(1e-5)
+
+
+# Closed forms of one step.
+
+
+def test_laplace_once():
+    for b in (0.3, 1.0, 4.0):
+        at = np.array([-0.9, -0.3, 0.0, 0.2, 0.99, 1.0, 1.2]) / b
+        truth = np.maximum(-np.expm1(np.minimum(0.0, at - 1 / b) / 2), 0.0)
+        lower, upper = Laplace(b).delta_bounds(at)
+        assert np.all(lower * (1 - 1e-13) <= truth)
+        assert np.all(truth <= upper * (1 + 1e-13) + 1e-17)
+        assert np.all(upper - lower <= 1e-12 * upper + 4e-15 / b)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "eps", "adjacency", "truth"),
+    [
+        (Laplace(1.0), 0.0, "add_or_remove", 0.3934693402873666),
+        (SubsampledLaplace(0.5, 0.8), 0.5, "remove", 0.4039564635032081),
+        (SubsampledLaplace(0.5, 0.8), 0.5, "add", 0.3243606497234246),
+        (SubsampledGaussian(1.0, 0.8), 1.0, "add", 0.0231362104090899),
+        (SubsampledGaussian(1.0, 0.8), 1.0, "remove", 0.0816951786585355),
+        (SubsampledGaussian(2.0, 0.8), 1.0, "replace_one", 0.05808665654484252),
+        (SubsampledGaussian(2.0, 0.3), 2.0, "replace_one", 2.4770380148941894e-9),
+        (SubsampledGaussian(1.0, 0.3), 2.0, "remove", 0.0003341102928869332),
+        (Gaussian(1.0), -2.0, "add_or_remove", 0.86749642),
+        (Gaussian(1.0), 2.0, "add_or_remove", 0.020923636),
+    ],
+)
+def test_closed_forms(mechanism, eps, adjacency, truth):
+    lower, upper = mechanism.delta_bounds(eps, adjacency=adjacency)
+    assert lower <= truth * (1 + 2e-8)
+    assert truth * (1 - 2e-8) <= upper
+    assert upper - lower <= 1e-6 * upper
+
+
+def test_gaussian_replace_one():
+    # dp_accounting's RDP accountant returns 19.05 (sensitivity 1)
+    assert (10 * Gaussian(1.0)).epsilon(1e-5, adjacency="replace_one") == pytest.approx(46.21, abs=0.01)
+
+
+@given(reals(0.7, 3.0), reals(0.01, 0.5), st.sampled_from([0.0, 0.3, 1.0]))
+def test_without_replacement_once_is_the_larger_direction(sigma, q, eps):
+    population = 10_000
+    fixed = SampledWithoutReplacementGaussian(2 * sigma, population, round(q * population))
+    q = fixed.sample / population
+    lower, upper = fixed.delta_bounds([eps, -eps], adjacency="replace_one")
+    near = max(ea.delta_bounds(sigma, q, 1, eps, adjacency=way).upper for way in ("add", "remove"))
+    far = max(ea.delta_bounds(sigma, q, 1, -eps, adjacency=way).upper for way in ("add", "remove"))
+    assert lower[0] <= near * (1 + 1e-9)
+    assert near <= upper[0] * (1 + 1e-9)
+    assert lower[1] <= far * (1 + 1e-9)
+    assert far <= upper[1] * (1 + 1e-9)
+    assert np.all(upper - lower <= 3e-4 * upper + 1e-12)
+
+
+# Fine-grid convolution.
+
+SG = ((0.9, 0.0), (0.1, 1.0))
+ALONE = ((1.0, 0.0),)
+MIRRORED = ((0.9, 0.0), (0.1, -1.0))
+TRUNCATED = TruncatedPoissonGaussian(1.0, 0.1, 100, 15)
+OVER = pld.overflow(100, 0.1, 15)
+SHARE = 0.1 * 15 / 16
+CUT = ((1 - SHARE, 0.0), (SHARE, 2.0))
+FIXED = ((0.9, 0.0), (0.1, 2.0))
+RESPONSE = [math.exp(0.8) / (math.exp(0.8) + 3), 2 / (math.exp(0.8) + 3), 1 / (math.exp(0.8) + 3)]
+GRID = {
+    "gaussian": (Gaussian(3.0), "add", pld.normals(((1.0, 1.0),), ALONE, 3.0)),
+    "gaussian replaced": (Gaussian(6.0), "replace_one", pld.normals(((1.0, 1.0),), ALONE, 3.0)),
+    "sampled": (SubsampledGaussian(1.0, 0.1), "remove", pld.normals(SG, ALONE, 1.0)),
+    "sampled, added": (SubsampledGaussian(1.0, 0.1), "add", pld.normals(ALONE, MIRRORED, 1.0)),
+    "sampled, replaced": (SubsampledGaussian(1.0, 0.1), "replace_one", pld.normals(SG, MIRRORED, 1.0)),
+    "mixture": (
+        MixtureOfGaussians(2.0, (0.0, 1.0, 3.0), (0.5, 0.3, 0.2)),
+        "remove",
+        pld.normals(((0.5, 0.0), (0.3, 1.0), (0.2, 3.0)), ALONE, 2.0),
+    ),
+    "mixture, added": (
+        MixtureOfGaussians(2.0, (0.0, 1.0, 3.0), (0.5, 0.3, 0.2)),
+        "add",
+        pld.normals(ALONE, ((0.5, 0.0), (0.3, -1.0), (0.2, -3.0)), 2.0),
+    ),
+    "laplace": (Laplace(2.0), "remove", pld.laplaces(ALONE, ((1.0, 1.0),), 2.0)),
+    "laplace replaced": (Laplace(4.0), "replace_one", pld.laplaces(ALONE, ((1.0, 1.0),), 2.0)),
+    "sampled laplace": (SubsampledLaplace(0.8, 0.2), "remove", pld.laplaces(((0.8, 0.0), (0.2, 1.0)), ALONE, 0.8)),
+    "sampled laplace, added": (SubsampledLaplace(0.8, 0.2), "add", pld.laplaces(ALONE, ((0.8, 0.0), (0.2, 1.0)), 0.8)),
+    "sampled laplace, replaced": (
+        SubsampledLaplace(0.8, 0.2),
+        "replace_one",
+        pld.laplaces(((0.8, 0.0), (0.2, 1.0)), ((0.8, 0.0), (0.2, -1.0)), 0.8),
+    ),
+    "discrete gaussian": (DiscreteGaussian(2.5), "remove", pld.discrete_gaussian(2.5)),
+    "discrete gaussian, replaced": (DiscreteGaussian(2.5), "replace_one", pld.discrete_gaussian(2.5, 2)),
+    "discrete laplace": (DiscreteLaplace(1.7), "add", pld.discrete_laplace(1.7, 1)),
+    "discrete laplace, replaced": (DiscreteLaplace(1.7), "replace_one", pld.discrete_laplace(1.7, 2)),
+    "response": (RandomizedResponse(0.8, 4), "replace_one", pld.atoms([0.8, 0.0, -0.8], RESPONSE)),
+    "without replacement": (
+        SampledWithoutReplacementGaussian(2.0, 100, 10),
+        "replace_one",
+        pld.larger(pld.normals(FIXED, ALONE, 2.0), pld.normals(ALONE, FIXED, 2.0)),
+    ),
+    "without replacement, removed": (
+        SampledWithoutReplacementGaussian(2.0, 100, 10),
+        "remove",
+        pld.normals(FIXED, ALONE, 2.0),
+    ),
+    "truncated": (TRUNCATED, "remove", pld.public(OVER, pld.normals(CUT, ALONE, 1.0), pld.normals(SG, ALONE, 1.0))),
+    "truncated, replaced": (
+        TRUNCATED,
+        "replace_one",
+        pld.public(
+            OVER, pld.larger(pld.normals(CUT, ALONE, 1.0), pld.normals(ALONE, CUT, 1.0)), pld.normals(SG, MIRRORED, 1.0)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("name", GRID)
+def test_fine_grid_contains_ours(name, count):
+    mechanism, adjacency, cells = GRID[name]
+    h = 2e-4
+    run = count * mechanism
+    oracle = pld.Run([(cells, count)], h)
+    for target in (1e-2, 1e-5):
+        eps = run.epsilon(target, adjacency=adjacency)
+        ours, (low, high) = run.delta_bounds(eps, adjacency=adjacency), oracle.delta(eps)
+        assert low <= ours.upper
+        assert ours.lower <= high
+        wide = 1.02 if name in {"truncated, replaced", "without replacement"} else 1.001  # many atoms, few steps
+        assert ours.upper <= wide * high + 1e-11  # the oracle's lower end is as far from the truth as its upper end
+        assert low <= wide * ours.lower + 1e-11 or ours.upper < 1e-11
+        assert ours.upper - ours.lower <= 2 * (wide - 1) * ours.upper
+
+
+def test_mixed_runs_on_the_grid():
+    names = ["sampled", "laplace", "discrete gaussian", "sampled laplace"]
+    run = Run([(GRID[name][0], 3) for name in names])
+    oracle = pld.Run([(GRID[name][2], 3) for name in names], 2e-4)
+    eps = run.epsilon(1e-5, adjacency="remove")
+    ours, (low, high) = run.delta_bounds(eps, adjacency="remove"), oracle.delta(eps)
+    assert low <= ours.lower
+    assert ours.upper <= high
+
+
+# Laws of all mechanisms.
+
+EVERY = sorted({GRID[name][0] for name in GRID} | {ApproximateDP(0.5, 1e-7)}, key=repr)
+
+
+@pytest.mark.parametrize("mechanism", EVERY, ids=repr)
+def test_every_mechanism(mechanism):
+    run = 20 * mechanism
+    assert Run.from_json(run.to_json()) == run
+    assert run.epsilon(1e-4) >= max(run.epsilon_bounds(1e-4, adjacency=way).lower for way in ("add", "remove"))
+    lower, upper = run.epsilon_bounds(1e-4)
+    assert 0.0 < upper - lower + 1e-300
+    assert upper - lower <= 1e-4 * upper
+    tight = run.epsilon_bounds(1e-4, rtol=1e-6)
+    assert lower <= tight.upper
+    assert tight.lower <= upper
+    d = run.delta_bounds([-1.0, 0.0, 1.0])
+    assert np.all(np.diff(d.lower) <= 0)
+    order = 3.0
+    if not isinstance(mechanism, ApproximateDP | DiscreteGaussian):
+        assert run.rdp(order) <= run.zcdp() * order * (1 + 1e-12)
+        # delta <= e^{(a-1)(D_a - eps)} (a-1)^{a-1}/a^a (Canonne, Kamath, Steinke 2020, proposition 12)
+        bound = run.rdp(order) + math.log(1e4 * 2**2 / 3**3) / 2
+        assert lower <= bound
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "size"), [(Laplace(2.0), 2), (RandomizedResponse(0.5), 3), (ApproximateDP(0.2, 1e-9), 2)]
+)
+def test_groups_are_worse(mechanism, size):
+    run = 5 * mechanism
+    assert run.epsilon(1e-4) < run.group(size).epsilon(1e-4) <= run.group(size + 1).epsilon(1e-4)
+
+
+def test_what_is_not_proven_is_refused():
+    for mechanism in (SubsampledLaplace(1.0, 0.5), TRUNCATED, DiscreteGaussian(2.0)):
+        with pytest.raises(ValueError, match=r"no dominating pair for a group"):
+            (3 * mechanism).group(2)
+    with pytest.raises(ValueError, match="belongs to one relation"):
+        (2 * DiscreteLoss((0.0,), (1.0,)) + Gaussian(1.0)).epsilon(1e-5, adjacency="replace_one")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Laplace(0.0), "scale must be in"),
+        (lambda: SubsampledLaplace(1.0, 2.0), "q must be in"),
+        (lambda: DiscreteGaussian(0.01), "sigma must be in"),
+        (lambda: RandomizedResponse(-1.0), "epsilon must be in"),
+        (lambda: RandomizedResponse(1.0, 1), "categories must be an integer >= 2"),
+        (lambda: ApproximateDP(1.0, 1.0), "delta must be in"),
+        (lambda: DiscreteLoss((0.0, 1.0), (0.5, 0.4)), "probabilities must lie in"),
+        (lambda: DiscreteLoss((1.0, 0.0), (0.5, 0.5)), "losses must lie in"),
+        (lambda: DiscreteLoss((-1.0, 1.0), (0.5, 0.5)), "no pair has this loss"),
+        (lambda: DiscreteLoss((0.0,), (0.5,), infinity_mass=1.5), "infinity_mass must be in"),
+        (lambda: SampledWithoutReplacementGaussian(1.0, 10, 11), "sample must be at most population = 10, got 11"),
+        (lambda: TruncatedPoissonGaussian(1.0, 1.0, 10, 5), "q must be in"),
+        (lambda: TruncatedPoissonGaussian(1.0, 0.1, 10, 0), "limit must be an integer >= 1"),
+    ],
+)
+def test_bad_parameters(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
