@@ -86,7 +86,7 @@ static void kernel(double out[2], double *size, double c, double t, double w2)
 
 static int contour_take(ew_contour *ct, double eps, double log_scale, double tol, int count, ew_arena *arena)
 {
-    *ct = (ew_contour){.eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale)};
+    *ct = (ew_contour){.eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale), .left = INFINITY, .right = INFINITY};
     double **all[] = {&ct->cr, &ct->ci, &ct->zr, &ct->zi, &ct->err};
     for (int i = 0; i < 5; i++)
         *all[i] = ew_take(arena, (size_t)count, sizeof(double));
