@@ -10,7 +10,8 @@ from edgeworth_acct.torch_adapter.engine import DPEngine
 from edgeworth_acct.torch_adapter.optim import DPAdamW
 from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.preparation import prepare
+from edgeworth_acct.torch_adapter.rgp import RGP
 from edgeworth_acct.torch_adapter.rules import register_rule
 from edgeworth_acct.torch_adapter.training import Callback, FitResult, Run, fit
 
-__all__ = ["Callback", "DPAdamW", "DPEngine", "DPPlan", "FitResult", "Run", "fit", "prepare", "register_rule"]
+__all__ = ["RGP", "Callback", "DPAdamW", "DPEngine", "DPPlan", "FitResult", "Run", "fit", "prepare", "register_rule"]
