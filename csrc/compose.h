@@ -9,7 +9,16 @@ enum { EW_FOUND = 1, EW_NOT_FOUND = 0, EW_SHORT = -1 }; /* EW_SHORT: come again 
 
 /* delta(eps), eps = [0 .. count), falling or rising; out = lower, upper of each. */
 int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol, double smooth_rtol, ew_arena *arena);
-int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena);
+/* How an answer was found; errors are relative to delta. */
+enum { EW_BOUNDED, EW_ONCE, EW_LATTICE, EW_LINE, EW_SMOOTHED };
+typedef struct {
+    int route, nodes, quadrature;              /* nodes of the line, and of the parts' quadratures in all */
+    double tilt, step, smoothing;              /* c, h, w^2 */
+    double aliasing, truncation, rounding;
+} ew_plan;
+
+/* plan: of the last line that the result rests on. */
+int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena);
 int ew_run_log_mgf(double out[2], const ew_run *run, double c, ew_arena *arena);
 int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena);
 
@@ -24,6 +33,7 @@ typedef struct {
 } ew_powers;
 void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double w2);
 double ew_alias_log(double *rate, const ew_shifts *s, double c, double x);
+double ew_run_nodes(const ew_total *to);
 double ew_run_fixed(ew_total *to, double eps);
 int ew_run_powers(ew_powers *pw, const ew_total *to, double h, int J, ew_arena *arena);
 
@@ -35,7 +45,7 @@ void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2
 
 /* run_lattice.c */
 int ew_lattice_delta(double out[2], const ew_run *run, double eps, double rtol, ew_arena *arena);
-int ew_lattice_epsilon(double out[2], const ew_run *run, const double log_target[2], double rtol, ew_arena *arena);
+int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol, ew_arena *arena);
 
 /* run_line.c */
 int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double tol, double most, ew_arena *arena);

@@ -173,7 +173,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
 /* ---- epsilon ---- */
 
 /* One attempt; out shrinks.  1: worth going on with the *next epsilon; 0: no; EW_SHORT. */
-static int epsilon_line(double out[2], double *next, ew_total *to, double eps, double w2, double tol, double log_target[2], ew_arena *arena)
+static int epsilon_line(double out[2], ew_plan *plan, double *next, ew_total *to, double eps, double w2, double tol, double log_target[2], ew_arena *arena)
 {
     ew_contour ct[2];
     double now[2], moved = NAN;
@@ -181,6 +181,12 @@ static int epsilon_line(double out[2], double *next, ew_total *to, double eps, d
     if (found != EW_FOUND)
         return found;
     *next = NAN;
+    double rounding = 0.0;
+    for (int j = 0; j < ct[0].count; j++)
+        rounding += ct[0].err[j];
+    *plan = (ew_plan){.route = w2 > 0.0 ? EW_SMOOTHED : EW_LINE, .nodes = ct[0].count, .quadrature = (int)ew_run_nodes(to), .tilt = to->c,
+                      .step = ct[0].count > 1 ? ct[0].zi[1] : 0.0, .smoothing = w2, .aliasing = ct[0].low - ct[0].high,
+                      .truncation = ct[0].high, .rounding = rounding};
     if (ew_contour_epsilon(now, &moved, &ct[0], log_target[0])) {
         out[1] = fmin(out[1], fmax(0.0, now[1]));
         if (w2 == 0.0 && log_target[0] == log_target[1])
@@ -195,10 +201,11 @@ static int epsilon_line(double out[2], double *next, ew_total *to, double eps, d
     return 1;
 }
 
-int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena)
+int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena)
 {
     ew_total to;
     double inf[2], log_target[2] = {log_delta, log_delta}, eps, next = NAN;
+    *plan = (ew_plan){.route = EW_BOUNDED};
     out[0] = 0.0;
     out[1] = INFINITY;
     infinite(inf, run);
@@ -215,6 +222,7 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
     }
     out[1] = fmax(0.0, ew_run_most(run));
     if (ew_once_applies(run)) {
+        plan->route = EW_ONCE;
         ew_once_epsilon(out, run, log_target);
         return EW_FOUND;
     }
@@ -240,7 +248,7 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
     }
     if (run->lattice > 0.0) {
         arena->used = mark;
-        if (ew_lattice_epsilon(out, run, log_target, rtol, arena) == EW_SHORT)
+        if (ew_lattice_epsilon(out, plan, run, log_target, rtol, arena) == EW_SHORT)
             return EW_SHORT;
         if (narrow(out, rtol))
             return EW_FOUND;
@@ -267,7 +275,7 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
     for (int i = 0; again && i < 6; i++) {
         const size_t here = arena->used;
         const double tol = sharper * fmax(1e-15, fmin(1e-3, rtol * c * fabs(eps) / 6.0));
-        const int found = epsilon_line(out, &next, &to, eps, 0.0, tol, log_target, arena);
+        const int found = epsilon_line(out, plan, &next, &to, eps, 0.0, tol, log_target, arena);
         if (found == EW_SHORT)
             return EW_SHORT;
         arena->used = here;
@@ -284,7 +292,7 @@ int ew_run_epsilon(double out[2], const ew_run *run, double log_delta, double rt
     for (int i = 0; i < 16; i++) {
         const size_t here = arena->used;
         const double tol = fmax(1e-15, fmin(1e-3, smooth_rtol * c * fabs(eps) / 20.0));
-        const int found = epsilon_line(out, &next, &to, eps, w2, tol, log_target, arena);
+        const int found = epsilon_line(out, plan, &next, &to, eps, w2, tol, log_target, arena);
         if (found == EW_SHORT)
             return EW_SHORT;
         arena->used = here;

@@ -176,7 +176,7 @@ static double end(const period *pd, int above, double eps, double step, const do
     return good;
 }
 
-int ew_lattice_epsilon(double out[2], const ew_run *run, const double log_target[2], double rtol, ew_arena *arena)
+int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol, ew_arena *arena)
 {
     ew_total to;
     if (!start(&to, run, arena))
@@ -201,6 +201,8 @@ int ew_lattice_epsilon(double out[2], const ew_run *run, const double log_target
         if (found != EW_FOUND)
             return found;
         const double high = end(&pd, 1, eps, step, log_target), low = end(&pd, 0, eps, step, log_target);
+        *plan = (ew_plan){.route = EW_LATTICE, .nodes = pd.count, .quadrature = (int)ew_run_nodes(&to), .tilt = pd.c, .step = pd.h,
+                          .aliasing = pd.alias, .rounding = pd.fixed};
         if (isfinite(high))
             out[1] = fmin(out[1], fmax(0.0, high + room(run, high)));
         if (isfinite(low))

@@ -40,20 +40,12 @@ static int refill(ew_total *to, double c_max, double t, double floor, ew_arena *
     return 1;
 }
 
-static double nodes_of(const ew_total *to)
-{
-    double sum = 0.0;
-    for (int i = 0; i < to->run->parts; i++)
-        sum += to->tb[i].count;
-    return sum;
-}
-
 /* Where the tail is below e^{wanted}; 0: not before `most`, or at too high a cost.  Tables are made anew where T leaves what they serve. */
 static double reach(ew_total *to, double eps, double w2, double wanted, double most, double x, double start, ew_arena *arena, size_t mark)
 {
     double T = fmin(start, 0.9 * most);
     for (int i = 0; i < 60; i++) {
-        if (!(T <= most) || !(nodes_of(to) * T * x / 6.28 < EFFORT))
+        if (!(T <= most) || !(ew_run_nodes(to) * T * x / 6.28 < EFFORT))
             return 0.0;
         if (T > to->t) {
             arena->used = mark;
@@ -129,7 +121,7 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
         return EW_NOT_FOUND;
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30);
     const int J = (int)ceil(T / h);
-    if (!(nodes_of(to) * J < EFFORT))
+    if (!(ew_run_nodes(to) * J < EFFORT))
         return EW_NOT_FOUND;
     const double tail = tail_log(to, eps, fmin(J * h, to->t), w2);
 

@@ -54,6 +54,15 @@ double ew_alias_log(double *rate, const ew_shifts *s, double c, double x)
     return ew_lse(best[0], best[1]);
 }
 
+/* Quadrature nodes of all parts. */
+double ew_run_nodes(const ew_total *to)
+{
+    double sum = 0.0;
+    for (int i = 0; i < to->run->parts; i++)
+        sum += to->tb[i].count;
+    return sum;
+}
+
 /* Relative error of G(c) e^{-c eps}/e^{scale}: of every node the same. */
 double ew_run_fixed(ew_total *to, double eps)
 {

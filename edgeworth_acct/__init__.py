@@ -15,6 +15,7 @@ from edgeworth_acct.accounting import (
     noise_multiplier,
 )
 from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.certificate import Verdict, verdict, verify
 from edgeworth_acct.composition import Run
 from edgeworth_acct.discrete import ApproximateDP, DiscreteGaussian, DiscreteLaplace, DiscreteLoss, RandomizedResponse
 from edgeworth_acct.errors import PrecisionError
@@ -45,6 +46,7 @@ __all__ = [
     "SubsampledGaussian",
     "SubsampledLaplace",
     "TruncatedPoissonGaussian",
+    "Verdict",
     "cumulants",
     "delta",
     "delta_bounds",
@@ -56,4 +58,6 @@ __all__ = [
     "noise_multiplier",
     "rdp_epsilon",
     "renyi_divergence",
+    "verdict",
+    "verify",
 ]

@@ -132,7 +132,18 @@ cdef extern from "compose.h" nogil:
 
     int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol,
                      double smooth_rtol, ew_arena *arena) noexcept
-    int ew_run_epsilon(double *out, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
+    ctypedef struct ew_plan:
+        int route
+        int nodes
+        int quadrature
+        double tilt
+        double step
+        double smoothing
+        double aliasing
+        double truncation
+        double rounding
+
+    int ew_run_epsilon(double *out, ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
                        ew_arena *arena) noexcept
     int ew_run_log_mgf(double *out, const ew_run *run, double c, ew_arena *arena) noexcept
     int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena) noexcept

@@ -202,6 +202,7 @@ def max_steps_array(int64_t[::1] result, const double[:] epsilon, const double[:
 
 # Composed runs.  An arena is memory that a composition may fill; one that proves too small is replaced by a larger one.
 
+ROUTE = ("bounded", "once", "lattice", "line", "smoothed line")  # names of ew_plan.route
 KIND = {"mixture": EW_MIXTURE, "atoms": EW_ATOMS, "laplace": EW_LAPLACE}
 
 cdef size_t SMALLEST_ARENA = 1 << 26
@@ -298,16 +299,18 @@ cdef class Composition:
         return status == EW_FOUND
 
     def epsilon(self, double log_delta, double rtol, double smooth_rtol):
+        """(found, lower, upper, how: the fields of ew_plan)."""
         cdef int status
         cdef double[2] out
+        cdef ew_plan plan
         cdef Arena arena = borrow_arena()
         while True:
             with nogil:
-                status = ew_run_epsilon(out, &self.run, log_delta, rtol, smooth_rtol, &arena.memory)
+                status = ew_run_epsilon(out, &plan, &self.run, log_delta, rtol, smooth_rtol, &arena.memory)
             if not arena.again(status):
                 break
         give_back_arena(arena)
-        return status == EW_FOUND, out[0], out[1]
+        return status == EW_FOUND, out[0], out[1], plan
 
     def log_mgf(self, double c):
         cdef int status

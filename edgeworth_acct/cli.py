@@ -1,4 +1,4 @@
-"""The command line: `edgeworth-acct epsilon | delta | sigma | steps | q | reproduce`."""
+"""The command line: `edgeworth-acct epsilon | delta | sigma | steps | q | reproduce | verify`."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from itertools import product
 from edgeworth_acct import (
     PrecisionError,
     __version__,
+    certificate,
     delta_bounds,
     epsilon_bounds,
     max_sampling_rate,
@@ -112,10 +113,12 @@ def main(argv: list[str] | None = None) -> int:
     subparser = subparsers[getattr(command, "name", command)]
     try:
         if "run" in options:
-            sys.stdout.write(options.run(options))
-            return 0
+            result = options.run(options)
+            text, status = result if isinstance(result, tuple) else (result, 0)
+            sys.stdout.write(text)
+            return status
         rows = list(_rows(command, options))
-    except (ValueError, PrecisionError) as error:
+    except (ImportError, ValueError, PrecisionError) as error:
         subparser.error(str(error))
     sys.stdout.write((_as_json if options.json else _as_text)(command, options.adjacency, rows))
     return 0
@@ -159,6 +162,7 @@ def _parsers():
         )
         subparser.add_argument("--json", action="store_true", help="print one JSON object with every digit")
     subparsers["reproduce"] = reproduce.add_command(commands)
+    subparsers["verify"] = certificate.add_command(commands)
     return parser, subparsers
 
 

@@ -229,7 +229,7 @@ class Composable:
 
         def values(orders):
             run = Run(self.parts)
-            upper = [max(run._renyi(direction, order) for direction in run._directions(adjacency)) for order in orders]
+            upper = [max(run._renyi(direction, order) for direction in run.directions(adjacency)) for order in orders]
             return Bounds(np.zeros(len(orders)), np.array(upper))
 
         return as_given(ORDER, order, values).upper
@@ -248,7 +248,7 @@ class Composable:
         run = Run(self.parts)
         return max(
             math.fsum(count * mechanism.zcdp(direction) for mechanism, count in run.parts)
-            for direction in run._directions(adjacency)
+            for direction in run.directions(adjacency)
         )
 
     def steps_until(self, epsilon: float, delta: float, *, adjacency: str = "add_or_remove") -> int:
@@ -314,6 +314,37 @@ class Composable:
         if size < 1:
             raise ValueError(f"size must be an integer >= 1, got {size}")
         return Run(tuple((mechanism.of_group(size), count) for mechanism, count in self.parts))
+
+    def certificate(
+        self, delta: float, *, adjacency: str = "add_or_remove", rtol: float | None = None
+    ) -> dict[str, object]:
+        """All that is needed to check epsilon at `delta`: ready for JSON, and for `edgeworth_acct.verify`.
+
+        Parameters
+        ----------
+        delta : float
+            In (0, 1).
+        adjacency, rtol
+            As in `epsilon_bounds`.
+
+        Returns
+        -------
+        dict
+            Mechanisms with counts, sampling schemes, adjacency, delta, the interval of epsilon; for each direction
+            how it was found (route, tilt, step, nodes, smoothing) with each error term relative to delta; library
+            version.
+
+        Examples
+        --------
+        >>> from edgeworth_acct import SubsampledGaussian
+        >>> certificate = (500 * SubsampledGaussian(sigma=1.0, q=0.01)).certificate(1e-5)
+        >>> certificate["sampling"], certificate["directions"]["remove"]["route"]
+        (['Poisson sampling'], 'line')
+        """
+        from edgeworth_acct import __version__
+        from edgeworth_acct.certificate import certificate
+
+        return certificate(Run(self.parts), delta, adjacency, _rtols(rtol), __version__)
 
     def to_json(self) -> str:
         """The run as JSON, exactly; `Run.from_json` reads it."""
@@ -385,13 +416,14 @@ class Run(Composable):
             raise ValueError(f"text must be what to_json wrote, got {text[:80]!r} ({error})") from None
         return cls(pairs)
 
-    def _directions(self, adjacency):
+    def directions(self, adjacency):
+        """The directions whose largest result counts; ValueError where a mechanism has no dominating pair."""
         adjacency_code(adjacency)
         for mechanism in self._parts:
             mechanism.check_adjacency(adjacency)
         return DIRECTIONS[adjacency]
 
-    def _core(self, direction):
+    def core(self, direction):
         """(pessimistic, optimistic) compositions of the core; one object if the law is exact."""
         if direction not in self._composed:
             self._composed[direction] = compose(self.parts, direction)
@@ -405,7 +437,7 @@ class Run(Composable):
         return None
 
     def _epsilon(self, deltas, adjacency, rtols):
-        directions, plain = self._directions(adjacency), self._sampled_gaussian()
+        directions, plain = self.directions(adjacency), self._sampled_gaussian()
         if plain:
             return accounting.epsilon_bounds(*plain, deltas, adjacency=adjacency, rtol=rtols[0])
         if not self._parts:
@@ -418,12 +450,12 @@ class Run(Composable):
     def _epsilon_once(self, directions, delta, rtols):
         log_delta, lower, upper = math.log(delta), 0.0, 0.0
         for direction in directions:
-            pessimistic, optimistic = self._core(direction)
+            pessimistic, optimistic = self.core(direction)
             if direction is not directions[0] and (
-                pessimistic is self._core(directions[0])[0] or pessimistic.dominated(lower, log_delta * (1.0 + _ULP))
+                pessimistic is self.core(directions[0])[0] or pessimistic.dominated(lower, log_delta * (1.0 + _ULP))
             ):
                 continue
-            _, low, high = pessimistic.epsilon(log_delta, *rtols)
+            _, low, high, _ = pessimistic.epsilon(log_delta, *rtols)
             if optimistic is not pessimistic:
                 low = optimistic.epsilon(log_delta, *rtols)[1]
             lower, upper = max(lower, low), max(upper, high)
@@ -432,7 +464,7 @@ class Run(Composable):
         return lower, upper
 
     def _delta(self, epsilons, adjacency, rtols):
-        directions, plain = self._directions(adjacency), self._sampled_gaussian()
+        directions, plain = self.directions(adjacency), self._sampled_gaussian()
         if plain:
             many = len(epsilons) >= _MANY and plain[1] < 1.0 and self._delta_many(directions, epsilons, rtols[0])
             return many or accounting.delta_bounds(*plain, epsilons, adjacency=adjacency, rtol=rtols[0])
@@ -457,7 +489,7 @@ class Run(Composable):
                 continue
             place = place[np.argsort(np.abs(epsilons[place]), kind="stable")]
             at, low, high = np.abs(epsilons[place]), np.empty(len(place)), np.empty(len(place))
-            pessimistic, optimistic = self._core(OPPOSITE[direction] if negative else direction)
+            pessimistic, optimistic = self.core(OPPOSITE[direction] if negative else direction)
             found &= pessimistic.delta(low, high, at, *rtols)
             if optimistic is not pessimistic:
                 optimistic.delta(low, np.empty(len(place)), at, *rtols)
@@ -468,7 +500,7 @@ class Run(Composable):
         return lower, upper, found
 
     def _renyi(self, direction, order):
-        pessimistic, _ = self._core(direction)
+        pessimistic, _ = self.core(direction)
         if pessimistic.infinite:
             return math.inf
         found, _, upper = pessimistic.log_mgf(order - 1.0)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -91,6 +92,8 @@ class SubsampledLaplace(Mechanism):
 
     scale: float
     q: float
+
+    sampling: ClassVar = "Poisson sampling"
 
     def __post_init__(self):
         self._validate(scale=SCALE, q=Q)

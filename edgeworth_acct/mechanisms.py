@@ -27,9 +27,12 @@ class Mechanism(Composable):
     ----------
     refusals : dict
         The neighbouring relations for which no dominating pair is known, and why.
+    sampling : str
+        How records are drawn.
     """
 
     refusals: ClassVar[dict[str, str]] = {}
+    sampling: ClassVar[str] = "no sampling"
 
     @property
     def parts(self):
@@ -158,6 +161,8 @@ class SubsampledGaussian(Mechanism):
 
     sigma: float
     q: float
+
+    sampling: ClassVar = "Poisson sampling"
 
     def __post_init__(self):
         self._validate(sigma=SIGMA, q=Q)

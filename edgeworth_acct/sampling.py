@@ -53,6 +53,8 @@ class SampledWithoutReplacementGaussian(Mechanism):
     population: int
     sample: int
 
+    sampling: ClassVar = "fixed-size batches without replacement"
+
     def __post_init__(self):
         self._validate(sigma=SIGMA, population=POPULATION, sample=SAMPLE)
         if self.sample > self.population:
@@ -144,7 +146,7 @@ class TruncatedPoissonGaussian(Mechanism):
     population: int
     limit: int
 
-    refusals: ClassVar = {}
+    sampling: ClassVar = "Poisson sampling, truncated to a maximal batch size"
 
     def __post_init__(self):
         self._validate(sigma=SIGMA, q=Q, population=POPULATION, limit=LIMIT)

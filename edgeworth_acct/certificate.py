@@ -1,0 +1,217 @@
+"""Certificates: what was composed, what was found and how, as JSON; and `verify`, which derives it all once more.
+
+`verify` uses ball arithmetic (`edgeworth_acct.reference`) and nothing of the C core.  It believes only the
+parameters of the mechanisms, the adjacency and delta; the bounds must then come out, the tilt, step and smoothing
+serve as hints, and a checksum tells an altered certificate from one that was wrong from the start.
+"""
+
+import hashlib
+import json
+import math
+from typing import NamedTuple
+
+from edgeworth_acct._core import ROUTE
+from edgeworth_acct.arguments import DELTA, single
+from edgeworth_acct.laws import DIRECTIONS
+
+FORMAT = "edgeworth_acct certificate, version 1"
+
+
+class Verdict(NamedTuple):
+    """Whether a certificate holds, and why not, or what was shown."""
+
+    valid: bool
+    reason: str
+
+
+def certificate(run, delta, adjacency, rtols, version):
+    """See `Composable.certificate`."""
+    delta = single(DELTA, delta)
+    ways, lower, upper = {}, 0.0, 0.0
+    for direction in run.directions(adjacency):
+        pessimistic, optimistic = run.core(direction)
+        _, low, high, plan = pessimistic.epsilon(math.log(delta), *rtols)
+        if optimistic is not pessimistic:
+            low = optimistic.epsilon(math.log(delta), *rtols)[1]
+        lower, upper = max(lower, low), max(upper, high)
+        route = ROUTE[plan.pop("route")]
+        errors = {name: plan.pop(name) for name in ("aliasing", "truncation", "rounding")}
+        ways[direction] = {"epsilon": [low, _finite(high)], "route": route, **plan, "errors": errors}
+    body = {
+        "format": FORMAT,
+        "version": version,
+        "mechanisms": json.loads(run.to_json())["parts"],
+        "sampling": sorted({mechanism.sampling for mechanism, _ in run.parts}),
+        "adjacency": adjacency,
+        "delta": delta,
+        "epsilon": {"lower": lower, "upper": _finite(upper)},
+        "directions": ways,
+    }
+    return {**body, "checksum": _checksum(body)}
+
+
+def _finite(value):
+    return value if math.isfinite(value) else "infinity"
+
+
+def _checksum(body):
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verify(certificate: dict) -> bool:
+    """Derive the bounds of a certificate once more, in ball arithmetic.
+
+    Guarantee: True means that both ends of the interval of epsilon were proven anew, without the C core.
+
+    Parameters
+    ----------
+    certificate : dict
+        What `Run.certificate` returned, or that after a JSON round trip.
+
+    Returns
+    -------
+    bool
+        False for one that is damaged, altered or wrong, and for a run that ball arithmetic cannot do in reasonable
+        time: `verdict` says which.
+
+    Raises
+    ------
+    ImportError
+        python-flint is missing (extra ``[verify]``).
+
+    Examples
+    --------
+    >>> from edgeworth_acct import SubsampledGaussian
+    >>> certificate = (500 * SubsampledGaussian(sigma=1.0, q=0.01)).certificate(1e-5)
+    >>> verify(certificate)
+    True
+    >>> certificate["epsilon"]["upper"] *= 0.99
+    >>> verify(certificate)
+    False
+    """
+    return verdict(certificate).valid
+
+
+def verdict(certificate: dict) -> Verdict:
+    """`verify` with its reason.
+
+    Guarantee: ``valid`` means that both ends of the interval of epsilon were proven anew, without the C core.
+
+    Parameters
+    ----------
+    certificate : dict
+        As in `verify`.
+
+    Returns
+    -------
+    Verdict
+        ``valid`` and ``reason``.
+
+    Raises
+    ------
+    ImportError
+        python-flint is missing (extra ``[verify]``).
+
+    Examples
+    --------
+    >>> verdict({}).reason
+    'not a certificate: format is missing'
+    """
+    from edgeworth_acct.reference import NotVerified
+
+    try:
+        return Verdict(True, _verified(certificate))
+    except NotVerified as error:
+        return Verdict(False, str(error))
+
+
+def _verified(certificate):
+    from edgeworth_acct import reference
+
+    def refuse(message):
+        raise reference.NotVerified(message)
+
+    if not isinstance(certificate, dict):
+        refuse(f"not a certificate: a JSON object is needed, got {type(certificate).__name__}")
+    for name in (
+        "format",
+        "version",
+        "mechanisms",
+        "sampling",
+        "adjacency",
+        "delta",
+        "epsilon",
+        "directions",
+        "checksum",
+    ):
+        if name not in certificate:
+            refuse(f"not a certificate: {name} is missing")
+    if certificate["format"] != FORMAT:
+        refuse(f"unknown format {certificate['format']!r}")
+    try:
+        return _derive(certificate, reference, refuse)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError) as error:
+        if isinstance(error, reference.NotVerified):
+            raise
+        raise reference.NotVerified(f"damaged certificate: {type(error).__name__}: {error}") from None
+
+
+def _derive(certificate, reference, refuse):
+    from edgeworth_acct.composition import Run  # the algebra and the validation of parameters, nothing numerical
+
+    adjacency, delta = certificate["adjacency"], single(DELTA, certificate["delta"])
+    if adjacency not in DIRECTIONS:
+        refuse(f"unknown adjacency {adjacency!r}")
+    run = Run.from_json(json.dumps({"parts": certificate["mechanisms"]}))
+    for mechanism, _ in run.parts:
+        mechanism.check_adjacency(adjacency)
+    if certificate["sampling"] != sorted({mechanism.sampling for mechanism, _ in run.parts}):
+        refuse("the sampling schemes are not those of the mechanisms")
+    lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
+    if not (isinstance(lower, float) and isinstance(upper, float) and 0.0 <= lower <= upper < math.inf):
+        refuse(f"epsilon must be an interval of finite numbers, got [{lower!r}, {upper!r}]")
+    with reference.working():
+        shown = lower == 0.0
+        for direction in DIRECTIONS[adjacency]:
+            hint = certificate["directions"][direction]
+            curve = reference.curve(run.parts, direction, hint, upper)
+            high = curve.delta(upper)[1]
+            if not high <= delta:
+                refuse(f"upper bound refuted: {direction!r} has delta({upper!r}) up to {float(high)!r} > {delta!r}")
+            if not shown:
+                low = curve.delta(lower, True)[0] if hint["route"] == "smoothed line" else curve.delta(lower)[0]
+                shown = bool(low >= delta)
+        if not shown:
+            refuse(f"lower bound not confirmed: delta({lower!r}) is not shown to reach {delta!r}")
+    body = {name: value for name, value in certificate.items() if name != "checksum"}
+    if _checksum(body) != certificate["checksum"]:
+        refuse("the checksum does not fit: a field was changed after the certificate was made")
+    return f"derived anew in ball arithmetic: epsilon in [{lower!r}, {upper!r}] at delta {delta!r}, {adjacency!r}"
+
+
+def add_command(commands):
+    """The command `verify` of the command line."""
+    parser = commands.add_parser(
+        "verify",
+        help="derive a certificate's bounds anew in ball arithmetic",
+        description="Derive the bounds of a certificate anew in ball arithmetic, without the C core. "
+        "Exit status 0: they hold; 1: they do not, or could not be derived.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a certificate in JSON; - reads standard input")
+    parser.set_defaults(command="verify", run=_command)
+    return parser
+
+
+def _command(options):
+    """The line to print, and the exit status."""
+    try:
+        with open(options.file if options.file != "-" else 0, encoding="utf-8") as file:
+            certificate = json.load(file)
+    except OSError as error:
+        raise ValueError(f"cannot read {options.file}: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return f"refused: not JSON, perhaps cut off ({error})\n", 1
+    result = verdict(certificate)
+    return (f"verified: {result.reason}\n", 0) if result.valid else (f"refused: {result.reason}\n", 1)

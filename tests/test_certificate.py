@@ -1,0 +1,189 @@
+"""Certificates: what they hold, that ball arithmetic confirms them, and that altered ones are refused with a reason.
+
+Kind of truth: `verify` itself is another algorithm with more digits; here it is checked against wrong certificates.
+"""
+
+import copy
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import ADJACENCIES, reals
+
+import edgeworth_acct as ea
+from edgeworth_acct import (
+    ApproximateDP,
+    DiscreteLaplace,
+    DiscreteLoss,
+    Gaussian,
+    Laplace,
+    MixtureOfGaussians,
+    RandomizedResponse,
+    Run,
+    SampledWithoutReplacementGaussian,
+    SubsampledGaussian,
+    SubsampledLaplace,
+)
+from edgeworth_acct.certificate import _checksum
+from edgeworth_acct.cli import main
+
+TYPICAL = 660 * SubsampledGaussian(sigma=0.7865, q=2000 / 67349)
+
+
+def rewritten(certificate, **changes):
+    """The certificate with changes and a checksum that fits."""
+    body = {**copy.deepcopy(certificate), **changes}
+    del body["checksum"]
+    return {**body, "checksum": _checksum(body)}
+
+
+LOW = 1 / (1 + math.exp(0.5))
+RUNS = {
+    "typical": TYPICAL,
+    "long": 20000 * SubsampledGaussian(2.0, 0.01),
+    "mixed": 1000 * SubsampledGaussian(1.0, 0.01) + 50 * SubsampledGaussian(0.8, 0.02) + 3 * Gaussian(20.0),
+    "gaussians": 3 * Gaussian(2.0) + Gaussian(5.0),
+    "once": 1 * SubsampledGaussian(1.0, 0.3),
+    "mixture": 300 * MixtureOfGaussians(2.0, (0.0, 1.0, 2.0), (0.9, 0.08, 0.02)),
+    "responses": 10 * RandomizedResponse(0.1) + 5 * RandomizedResponse(0.25, 3),
+    "approximate": 20 * ApproximateDP(0.1, 1e-8),
+    "losses": 7 * DiscreteLoss((-0.5, 0.5), (LOW * (1 - 1e-7), (1 - LOW) * (1 - 1e-7)), infinity_mass=1e-7),
+    "discrete laplace": 9 * DiscreteLaplace(2.0),
+    "smoothed": 100 * Laplace(10.0),
+    "laplace once": 1 * Laplace(1.0),
+    "laplace beside": 500 * SubsampledGaussian(1.0, 0.01) + Laplace(5.0),
+    "fixed size": 500 * SampledWithoutReplacementGaussian(2.0, 10000, 100),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_certificates_are_confirmed_and_better_ones_are_not(name):
+    certificate = json.loads(json.dumps(RUNS[name].certificate(1e-5)))
+    valid, reason = ea.verdict(certificate)
+    assert valid, reason
+    lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
+    assert RUNS[name].epsilon_bounds(1e-5).lower <= upper
+    assert lower <= RUNS[name].epsilon(1e-5)
+    too_low = rewritten(certificate, epsilon={"lower": min(lower, 0.99 * upper), "upper": 0.99 * upper})
+    assert not ea.verify(too_low)
+    assert "upper bound refuted" in ea.verdict(too_low).reason
+    too_high = rewritten(certificate, epsilon={"lower": 1.01 * upper, "upper": 1.02 * upper})
+    assert "lower bound not confirmed" in ea.verdict(too_high).reason
+
+
+@settings(max_examples=10)
+@given(reals(0.6, 4.0), reals(1e-2, 0.1), st.integers(1000, 5000), reals(1e-10, 1e-3), st.sampled_from(ADJACENCIES))
+def test_every_adjacency(sigma, q, steps, delta, adjacency):
+    run = steps * SubsampledGaussian(sigma, q) + Gaussian(10 * sigma)
+    valid, reason = ea.verdict(run.certificate(delta, adjacency=adjacency))
+    assert valid, reason
+
+
+def test_what_a_certificate_holds():
+    certificate = TYPICAL.certificate(1e-5)
+    assert certificate["version"] == ea.__version__
+    assert certificate["sampling"] == ["Poisson sampling"]
+    assert Run.from_json(json.dumps({"parts": certificate["mechanisms"]})) == TYPICAL
+    way = certificate["directions"]["remove"]
+    assert way["route"] == "line"
+    assert way["tilt"] > 0
+    assert way["step"] > 0
+    assert way["nodes"] > 5
+    assert set(way["errors"]) == {"aliasing", "truncation", "rounding"}
+    assert all(0.0 <= error < 1e-6 for error in way["errors"].values())
+    lower, upper = ea.epsilon_bounds(0.7865, 2000 / 67349, 660, 1e-5)
+    assert certificate["epsilon"]["lower"] <= upper
+    assert lower <= certificate["epsilon"]["upper"]
+
+
+@pytest.mark.parametrize("run", [TYPICAL, RUNS["mixed"]], ids=["typical", "mixed"])
+def test_a_changed_field_is_refused(run):
+    certificate = run.certificate(1e-5)
+    changes = [
+        ({"delta": 1e-6}, "upper bound refuted"),
+        ({"delta": 1e-4}, "lower bound not confirmed"),
+        ({"adjacency": "replace_one"}, "damaged certificate|refuted"),
+        ({"adjacency": "swap"}, "unknown adjacency"),
+        ({"sampling": ["no sampling"]}, "sampling schemes"),
+        ({"format": "another"}, "unknown format"),
+        ({"epsilon": {"lower": 0.0, "upper": float("nan")}}, "interval of finite numbers"),
+        ({"epsilon": {"lower": 0.0}}, "damaged certificate"),
+        ({"mechanisms": []}, "sampling schemes"),
+    ]
+    parts = copy.deepcopy(certificate["mechanisms"])
+    parts[0]["count"] += 100
+    changes.append(({"mechanisms": parts}, "upper bound refuted"))
+    parts = copy.deepcopy(certificate["mechanisms"])
+    parts[0]["mechanism"]["sigma"] *= 0.99
+    changes.append(({"mechanisms": parts}, "upper bound refuted"))
+    parts = copy.deepcopy(certificate["mechanisms"])
+    parts[0]["mechanism"]["sigma"] = -1.0
+    changes.append(({"mechanisms": parts}, "sigma must be"))
+    for change, reason in changes:
+        altered = rewritten(certificate, **change)
+        assert not ea.verify(altered)
+        with pytest.raises(AssertionError, match=reason):
+            raise AssertionError(ea.verdict(altered).reason)
+    assert "checksum" in ea.verdict({**certificate, "version": "9.9"}).reason
+    for name in certificate:
+        missing = {key: value for key, value in certificate.items() if key != name}
+        assert ea.verdict(missing).reason == f"not a certificate: {name} is missing"
+    for nothing in (None, [], "text"):
+        assert "JSON object" in ea.verdict(nothing).reason
+
+
+def test_a_looser_certificate_still_holds():
+    certificate = TYPICAL.certificate(1e-5)
+    lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
+    assert ea.verify(rewritten(certificate, epsilon={"lower": 0.9 * lower, "upper": 1.1 * upper}))
+
+
+def test_what_ball_arithmetic_cannot_do_is_refused_with_the_reason():
+    verdict = ea.verdict((10 * SubsampledLaplace(1.0, 0.1)).certificate(1e-5))
+    assert not verdict.valid
+    assert "SubsampledLaplace" in verdict.reason
+
+
+def test_command_line(tmp_path, capsys):
+    good = json.dumps(TYPICAL.certificate(1e-5))
+    path = tmp_path / "certificate.json"
+    path.write_text(good)
+    assert main(["verify", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("verified: derived anew")
+    path.write_text(good[: len(good) // 2])
+    assert main(["verify", str(path)]) == 1
+    assert capsys.readouterr().out.startswith("refused: not JSON, perhaps cut off")
+    path.write_text(good.replace('"delta": 1e-05', '"delta": 1e-06'))
+    assert main(["verify", str(path)]) == 1
+    assert "upper bound refuted" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as exit_:
+        main(["verify", str(tmp_path / "missing.json")])
+    assert exit_.value.code == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+def test_without_flint_the_message_says_what_to_install():
+    code = (
+        "import sys; sys.modules['flint'] = None\n"
+        "import edgeworth_acct as ea\n"
+        "try: ea.verify((9 * ea.Gaussian(2.0)).certificate(1e-5))\n"
+        "except ImportError as error: print(error)"
+    )
+    run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'edgeworth-acct[verify]'" in run.stdout
+
+
+def test_verification_uses_no_core(monkeypatch):
+    certificate = TYPICAL.certificate(1e-5)
+
+    def never(*arguments):
+        raise AssertionError("the C core was called")
+
+    from edgeworth_acct import laws
+
+    monkeypatch.setattr(laws, "Composition", never)
+    assert ea.verify(certificate)
