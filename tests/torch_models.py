@@ -119,12 +119,39 @@ class Twice(nn.Module):
         return self.recurrent(x, torch.tanh(x))
 
 
+class Recurrent(nn.Module):
+    """An LSTM, which vmap cannot run, and torch's own transformer layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.lstm = nn.Embedding(VOCABULARY, 8), nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.layer = nn.TransformerEncoderLayer(12, 2, 16, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(12, 2)
+
+    def forward(self, input_ids):
+        return self.head(self.layer(self.lstm(self.table(input_ids))[0]).mean(1))
+
+
+def recurrent():
+    batch = text_batch()
+    return Recurrent(), classification, {"input_ids": batch["input_ids"], "labels": batch["labels"]}
+
+
+def vit():
+    """A class token and position embeddings that are raw parameters of a module with layers inside."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    config = ViTConfig(**_SMALL, image_size=8, patch_size=4, num_labels=2)
+    batch = {"pixel_values": torch.randn(SIZE, 3, 8, 8), "labels": torch.randint(2, (SIZE,))}
+    return ViTForImageClassification(config), classification, batch
+
+
 def twice():
     batch = text_batch()
     return Twice(), classification, {"input_ids": batch["input_ids"], "labels": batch["labels"]}
 
 
-MODELS = {f.__name__: f for f in (bert, roberta, gpt2_tied, llama, lora, cnn, twice)}
+MODELS = {f.__name__: f for f in (bert, roberta, gpt2_tied, llama, lora, cnn, twice, recurrent, vit)}
 
 
 def build(name, dtype=torch.float64, seed=0):

@@ -12,6 +12,17 @@ from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.preparation import prepare
 from edgeworth_acct.torch_adapter.rgp import RGP
 from edgeworth_acct.torch_adapter.rules import register_rule
-from edgeworth_acct.torch_adapter.training import Callback, FitResult, Run, fit
+from edgeworth_acct.torch_adapter.training import Callback, FitResult, TrainingRun, fit
 
-__all__ = ["RGP", "Callback", "DPAdamW", "DPEngine", "DPPlan", "FitResult", "Run", "fit", "prepare", "register_rule"]
+__all__ = [
+    "RGP",
+    "Callback",
+    "DPAdamW",
+    "DPEngine",
+    "DPPlan",
+    "FitResult",
+    "TrainingRun",
+    "fit",
+    "prepare",
+    "register_rule",
+]

@@ -73,7 +73,7 @@ def _layer(name, module, parameters):
             raise ValueError(f"{local} of {title} must be an initialised real parameter, got {parameter.dtype}")
     rule = rule_for(module)
     dropout = any(isinstance(part, _DropoutNd) and part.p > 0 for part in module.modules())
-    dropout |= isinstance(module, _OPAQUE) and module.dropout > 0
+    dropout |= isinstance(module, (*_OPAQUE, nn.RNNBase)) and module.dropout > 0
     if rule is None and dropout:
         raise ValueError(
             f"{title} has parameters of its own ({', '.join(parameters)}), no rule, and dropout inside: its forward "
@@ -151,13 +151,14 @@ class Stash:
         inputs = args[0] if args else next(iter(kwargs.values()))
         if not output.requires_grad:
             return
-        output.register_hook(partial(self._arrived, layer, inputs, inputs._version))
+        output.register_hook(partial(self._arrived, layer, [inputs], inputs._version))
         if not inputs.requires_grad or inputs.is_leaf:
             self._roots.append(get_gradient_edge(output))
 
-    def _arrived(self, layer, inputs, version, grads):
+    def _arrived(self, layer, held, version, grads):
         if self._size is None:
             return
+        inputs = held.pop()  # the hook lives as long as the losses; what it held need not
         if inputs._version != version:
             raise RuntimeError(f"the input of {layer.name} was changed in place after its forward pass")
         for tensor in (inputs, grads):
@@ -165,7 +166,7 @@ class Stash:
                 raise ValueError(
                     f"{layer.name} ({type(layer.module).__name__}) saw a tensor of shape {tuple(tensor.shape)} where "
                     f"the batch of {self._size} must come first; inputs shared by all examples (position ids of "
-                    "batch 1) must be expanded: see prepare()"
+                    "batch 1) must be expanded, see prepare(), and tokens kept apart from examples"
                 )
         self._add(layer, layer.rule(layer.module, inputs, grads))
 

@@ -190,9 +190,10 @@ class DPEngine:
                             factor.clear(~finite)
                 elif reference is not None:
                     check_sums(reference, self.parameters, found, squares)
-                    self._verified = True
+                    self._verified, reference = True, None
                 weights = torch.where(finite & keep, self._factor(norms) / loss_scale, 0.0)
-                for parameter, factors in found.items():
+                while found:
+                    parameter, factors = found.popitem()
                     total = self._totals.get(parameter)
                     for factor in factors:
                         total = factor.weighted(weights, total, parameter.shape)
@@ -254,14 +255,14 @@ class DPEngine:
             parameter.grad = None
 
     def step_seed(self, label: str) -> int:
-        """A secret integer that belongs to the next (or current) step and this rank: to seed dropout with, say.
+        """A secret 63-bit integer that belongs to this step: to seed dropout with, say.
 
         Parameters
         ----------
         label : str
-            Purpose; other purposes have other integers.
+            Purpose; other purposes have other integers.  All ranks have the same: where they should not, name the rank.
         """
-        return self._key.integer(f"user {label} {self.ranks.rank}")
+        return self._key.integer(f"user {label}")
 
     def epsilon(self) -> Bounds:
         """Certified bounds of what the steps released so far cost, at the plan's delta."""

@@ -35,8 +35,9 @@ class Key:
         self.secret = self.derive("next step")
 
     def generator(self, label):
-        """A NumPy generator with all 256 bits of seed."""
-        return np.random.Generator(np.random.SFC64(int.from_bytes(self.derive(label), "little")))
+        """A NumPy generator whose whole state, 192 bits, is secret."""
+        entropy = int.from_bytes(self.derive(label), "little")
+        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy, pool_size=8)))
 
     def integer(self, label):
         """A 63-bit integer, for generators that take no more."""
@@ -46,7 +47,7 @@ class Key:
 def release_(totals, std, divisor, key):
     """Add independent N(0, std^2) noise to every coordinate and divide, in place.
 
-    torch's CPU generator would use 32 bits of its seed.  NumPy's SFC64, with 256, fills blocks of 2^17 numbers in
+    torch's CPU generator would use 32 bits of its seed.  NumPy's SFC64, with 192, fills blocks of 2^17 numbers in
     parallel, each from a stream of its own, so that the result does not depend on the number of threads.  On CUDA the
     noise comes from Philox with 63 secret bits for each tensor.
     """

@@ -50,7 +50,7 @@ def prepare(model: nn.Module) -> Report:
     Parameters
     ----------
     model : Module
-        Any model; position ids matter only to those that take `input_ids`.
+        Any model; position ids matter only to those that take `input_ids` and no `decoder_input_ids`.
 
     Returns
     -------
@@ -73,12 +73,13 @@ def prepare(model: nn.Module) -> Report:
         if parameter.requires_grad:
             names[parameter].append(name)
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    takes = signature(base.forward).parameters
     return Report(
         trainable=sum(parameter.numel() for parameter in names),
         total=sum(parameter.numel() for parameter in model.parameters()),
         tied=tuple(tuple(group) for group in names.values() if len(group) > 1),
         without_rule=tuple(layer.name for layer in layers if layer.rule is None),
-        position_ids="input_ids" in signature(base.forward).parameters and _expand_position_ids(model, base),
+        position_ids="input_ids" in takes and "decoder_input_ids" not in takes and _expand_position_ids(model, base),
     )
 
 

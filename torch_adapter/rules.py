@@ -83,7 +83,8 @@ def conv1d(module, inputs, grads):
 def _affine(module, rows, columns, grads):
     result = {}
     if module.weight.requires_grad:
-        result["weight"] = outer(rows, columns)
+        # Under autocast the product was taken of inputs rounded like its outputs.
+        result["weight"] = outer(rows.to(grads.dtype), columns.to(grads.dtype))
     if module.bias is not None:
         result["bias"] = grads.sum(1, dtype=wide(grads).dtype)
     return result
@@ -176,7 +177,7 @@ def as_factors(gradients, trainable):
 
 
 def per_example(module, parameters, arguments, cotangents, size):
-    """Per-example gradients of any module by running it again, one example at a time, under vmap.
+    """Per-example gradients of any module by running it again, one example at a time, under vmap (RNNs in a loop).
 
     Parameters
     ----------
@@ -204,18 +205,24 @@ def per_example(module, parameters, arguments, cotangents, size):
         for k, piece in zip(split, pieces):
             mine[k] = piece[None]
         args, kwargs = tree_unflatten(mine, structure)
-        outputs = tree_flatten(functional_call(module, values, args, kwargs))[0]
-        return sum(
-            (wide(output) * cotangent[None]).sum()
-            for output, cotangent in zip(outputs, cotangents)
-            if cotangent is not None
-        )
+        total = 0.0
+        for output, cotangent in zip(tree_flatten(functional_call(module, values, args, kwargs))[0], cotangents):
+            if cotangent is not None:
+                if output.shape != (1, *cotangent.shape):
+                    raise ValueError(f"{type(module).__name__} has an output whose first dimension is not the batch")
+                total = total + (wide(output) * cotangent[None]).sum()
+        return total
 
     values = {name: _widened(parameter.detach()) for name, parameter in parameters.items()}
     present = [None if cotangent is None else wide(cotangent) for cotangent in cotangents]
-    dims = (None, [0] * len(split), [None if cotangent is None else 0 for cotangent in present])
+    pieces = [leaves[k] for k in split]
     with torch.enable_grad():
-        return vmap(grad(inner_product), in_dims=dims)(values, [leaves[k] for k in split], present)
+        if isinstance(module, nn.RNNBase):  # vmap cannot run it
+            one = [([p[i] for p in pieces], [None if c is None else c[i] for c in present]) for i in range(size)]
+            gradients = [grad(inner_product)(values, *arguments) for arguments in one]
+            return {name: torch.stack([gradient[name] for gradient in gradients]) for name in values}
+        dims = (None, [0] * len(split), [None if cotangent is None else 0 for cotangent in present])
+        return vmap(grad(inner_product), in_dims=dims)(values, pieces, present)
 
 
 def _widened(tensor):

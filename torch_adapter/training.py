@@ -25,7 +25,7 @@ _LOSS_SCALE = 2.0**12  # of fp16: fixed, since one that follows the gradients wo
 class Callback:
     """What may happen beside the loop; all methods do nothing.
 
-    `run` is the `Run` in progress.  A callback with `state_dict` and `load_state_dict` is checkpointed with it.
+    `run` is the `TrainingRun` in progress.  A callback with `state_dict` and `load_state_dict` is checkpointed with it.
     """
 
     def before_step(self, run):
@@ -39,7 +39,7 @@ class Callback:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """A run in progress, for callbacks."""
 
     model: nn.Module
@@ -168,7 +168,7 @@ def fit(
     optimizer = _optimizer(optimizer, [p for p in model.parameters() if p.requires_grad], lr, weight_decay, plan)
     options = {"process_group": process_group, "insecure_reproducible": insecure_reproducible, "seed": seed}
     engine = DPEngine(model, optimizer, plan, **options)
-    run = Run(model, optimizer, engine, plan)
+    run = TrainingRun(model, optimizer, engine, plan)
     first = engine.ranks.rank == 0
     rates = [group["lr"] for group in optimizer.param_groups]
     settings = {"rates": rates, "micro_batch": micro_batch, "amp": amp, "optimizer": type(optimizer).__name__}
@@ -177,7 +177,7 @@ def fit(
         folder.open(run, resume)
 
     def begin(engine):
-        torch.manual_seed(engine.step_seed("dropout"))
+        torch.manual_seed(engine.step_seed(f"dropout {engine.ranks.rank}"))
         for callback in callbacks:
             callback.before_step(run)
         for group, rate in zip(optimizer.param_groups, rates):

@@ -373,6 +373,20 @@ def test_a_forward_that_was_overridden_does_not_inherit_the_rule():
     assert gap(released(model, linear_losses(x, y), plan), per_example.clipped_sum(truth, 0.3)) <= 1e-13
 
 
+def test_an_output_that_does_not_begin_with_the_batch_is_refused():
+    class Last(nn.Module):  # two layers in two directions: as many last states as examples
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(3, 2, num_layers=2, bidirectional=True, batch_first=True)
+
+        def forward(self, x):
+            return self.lstm(x)[1][0].transpose(0, 1).flatten(1).sum(1)
+
+    x = torch.randn(SIZE, 5, 3)
+    with pytest.raises(ValueError, match=r"first dimension is not the batch"):
+        step(Last(), lambda model: model(x), DPPlan(**ALL, steps=1, sigma=1.0))
+
+
 # 8. and 9. Real architectures
 
 
