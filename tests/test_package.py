@@ -46,6 +46,7 @@ def test_import_is_lean():
     run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert not loaded & {"torch", "scipy", "mpmath", "flint", "matplotlib", "argparse", "concurrent.futures"}
+    assert not loaded & {"opacus", "dp_accounting", "edgeworth_acct.interop"}
 
 
 def test_only_numpy_is_required():
