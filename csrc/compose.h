@@ -22,6 +22,9 @@ int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_d
 int ew_run_log_mgf(double out[2], const ew_run *run, double c, ew_arena *arena);
 int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena);
 
+/* run_slopes.c: tangent, one number per atom of the run, is a direction in which the weights of the mixtures move */
+int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol, double smooth_rtol, ew_arena *arena);
+
 /* run_nodes.c */
 enum { EW_SHIFTS = 9 };
 typedef struct {

@@ -15,8 +15,10 @@ from edgeworth_acct.accounting import (
     noise_multiplier,
 )
 from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.calibration import calibrate
 from edgeworth_acct.certificate import Verdict, verdict, verify
 from edgeworth_acct.composition import Run
+from edgeworth_acct.derivatives import Derivatives
 from edgeworth_acct.discrete import ApproximateDP, DiscreteGaussian, DiscreteLaplace, DiscreteLoss, RandomizedResponse
 from edgeworth_acct.errors import PrecisionError
 from edgeworth_acct.laplace import Laplace, SubsampledLaplace
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ApproximateDP",
     "Bounds",
+    "Derivatives",
     "DiscreteGaussian",
     "DiscreteLaplace",
     "DiscreteLoss",
@@ -47,6 +50,7 @@ __all__ = [
     "SubsampledLaplace",
     "TruncatedPoissonGaussian",
     "Verdict",
+    "calibrate",
     "cumulants",
     "delta",
     "delta_bounds",

@@ -145,5 +145,7 @@ cdef extern from "compose.h" nogil:
 
     int ew_run_epsilon(double *out, ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
                        ew_arena *arena) noexcept
+    int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol,
+                      double smooth_rtol, ew_arena *arena) noexcept
     int ew_run_log_mgf(double *out, const ew_run *run, double c, ew_arena *arena) noexcept
     int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena) noexcept

@@ -312,6 +312,17 @@ cdef class Composition:
         give_back_arena(arena)
         return status == EW_FOUND, out[0], out[1], plan
 
+    def slopes(self, double[::1] out, const double[::1] tangent, double log_delta, double rtol, double smooth_rtol):
+        cdef int status
+        cdef Arena arena = borrow_arena()
+        while True:
+            with nogil:
+                status = ew_run_slopes(&out[0], &self.run, &tangent[0], log_delta, rtol, smooth_rtol, &arena.memory)
+            if not arena.again(status):
+                break
+        give_back_arena(arena)
+        return status == EW_FOUND
+
     def log_mgf(self, double c):
         cdef int status
         cdef double[2] out

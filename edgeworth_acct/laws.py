@@ -76,7 +76,7 @@ def mixture(direction, components, sigma):
 
 def compose(parts, direction):
     """(pessimistic, optimistic) compositions of mechanisms with counts; the same object where all laws are exact."""
-    laws = [(mechanism.law(direction), count) for mechanism, count in sorted(parts, key=_order)]
+    laws = [(mechanism.law(direction), count) for mechanism, count in sorted(parts, key=order)]
     if _finite(laws) and not _lattice(laws)[0]:
         laws = _enumerated(laws) or laws
     pessimistic = _pack(laws)
@@ -85,7 +85,7 @@ def compose(parts, direction):
     return pessimistic, _pack([(law.optimistic or law, count) for law, count in laws])
 
 
-def _order(part):
+def order(part):
     """Sorted parts add up to the same floating-point number in whatever order they came."""
     mechanism, count = part
     return type(mechanism).__name__, mechanism.sort_key, count

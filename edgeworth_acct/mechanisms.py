@@ -56,6 +56,14 @@ class Mechanism(Composable):
         """The mechanism as a group of `size` records, added or removed together, sees it."""
         raise ValueError(f"no dominating pair for a group of records is known for {type(self).__name__}")
 
+    def tangent(self, layer):
+        """For each component of a layer of its law, how its weight moves with `q`: not at all, or see a subclass."""
+        return [0.0] * (len(layer.first) + len(layer.second))
+
+    def slopes(self, sigma, weights):
+        """Named derivatives out of those with respect to all scales and along `tangent`."""
+        return {}
+
     def check_adjacency(self, adjacency):
         """Raise ValueError, with the reason, where no dominating pair is known."""
         if adjacency in self.refusals:
@@ -177,6 +185,17 @@ class SubsampledGaussian(Mechanism):
     def zcdp(self, direction):
         """Zero-concentrated DP: that of the mechanism without sampling, which the Renyi divergence approaches."""
         return Gaussian(self.sigma).zcdp(direction)
+
+    def tangent(self, layer):
+        """The unsampled component loses what the sampled one gains."""
+        ways = []
+        for components in (layer.first, layer.second):
+            ways += [0.0] if len(components) == 1 else [-1.0, 1.0]
+        return ways
+
+    def slopes(self, sigma, weights):
+        """See `Mechanism.slopes`."""
+        return {"sigma": sigma, "q": weights}
 
     def of_group(self, size):
         """A mixture over how many of the group are sampled."""
