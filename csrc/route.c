@@ -42,6 +42,16 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
 {
     if (ew_closed_applies(m))
         return ew_closed_delta(out, m, eps);
+    if (eps < 0.0) { /* delta(-e) = 1 - e^{-e} + e^{-e} (delta(e) of the laws exchanged) */
+        ew_model other;
+        const double factor = exp(eps), least = -expm1(eps);
+        ew_model_init(&other, m->kind == EW_KIND_REMOVE ? EW_KIND_ADD : m->kind == EW_KIND_ADD ? EW_KIND_REMOVE : m->kind, m->s, m->q, m->n);
+        if (!ew_route_delta(out, &other, -eps, rtol, ws))
+            return 0;
+        out[0] = ew_down(least + factor * out[0]);
+        out[1] = fmin(1.0, ew_up(least + factor * out[1]));
+        return 1;
+    }
     out[0] = out[1] = 0.0;
     if (eps >= edge_of(m))
         return 1; /* no loss is that large */
@@ -307,6 +317,12 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         if (ew_closed_epsilon(now, &one, log_delta))
             out[0] = fmax(out[0], now[0]);
         out[1] = fmin(out[1], ew_split_upper(m, log_delta, ws));
+    }
+    for (int i = 0; i < 8 && out[0] == 0.0 && out[1] > 0.0 && isfinite(out[1]); i++) { /* next to 0: as far down as delta can be told from delta(0) */
+        double there[2];
+        if (!ew_route_delta(there, m, 0.03 * out[1], rtol, ws) || !(log(there[1]) < log_delta - 4.0 * EW_U * fabs(log_delta)))
+            break;
+        out[1] *= 0.03;
     }
     return isfinite(out[1]) && out[0] <= out[1];
 }

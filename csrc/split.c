@@ -43,7 +43,7 @@ typedef struct {
     double high;       /* error so far, in units of e^{log_delta} */
     double big;        /* log of the part of the big steps, likewise, roughly */
     int rare;          /* big steps are an error as a whole, and not counted */
-    double left;       /* replace: log of the mass under the second law of the steps that law->left leaves out, all n of them */
+    double left;       /* replace: log of the mass of the steps that law->left leaves out, all n of them, under either law */
     double margin;     /* what is bounded for the big steps holds for epsilons so much larger (add: smaller) */
 } job;
 
@@ -173,9 +173,8 @@ static int place_far(ew_law *law, job *j)
             cost[k] = nd.loss[k] > j->eps ? -nd.w[k] * expm1(j->eps - nd.loss[k]) : 0.0;
         j->big = log(m->n * above(chi, &law->far, nd.u, cost, nd.count)) - j->log_delta;
     }
-    if (m->kind == EW_KIND_REPLACE)
-        law->left = (ew_taper){-hi, j->width};
-    j->high += exp(at_hi + log(m->n) - j->log_delta) * (m->kind == EW_KIND_REPLACE ? 2.0 : 1.0) + 1e-16;
+    law->left = whole.left;
+    j->high += exp(at_hi + log(m->n) - j->log_delta) + (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
     return 1;
 }
 

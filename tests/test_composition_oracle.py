@@ -32,6 +32,8 @@ CASES = [
     (2.0, 0.05, 20, 1e-8, "replace_one", 1e-4),
     (6.0, 0.9, 4, 1e-9, "replace_one", 1e-4),
     (0.7, 0.01, 10, 1e-4, "replace_one", 1e-3),
+    (5.169, 3.38e-2, 12, 1e-4, "replace_one", 1e-3),
+    (0.915, 0.0356, 2, 1e-3, "replace_one", 1e-3),
 ]
 
 
@@ -57,7 +59,7 @@ def test_oracle_contains_the_certified_interval(sigma, q, steps, delta, adjacenc
     assert high - low <= narrow * high
     certified = ea.epsilon_bounds(sigma, q, steps, delta, adjacency=adjacency)
     compare((low, high), certified)
-    for share in (0.5, 0.9, 1.02):
+    for share in (-1.0, -0.3, 0.0, 0.5, 0.9, 1.02):
         eps = share * certified.upper
         compare(oracle.delta(eps), ea.delta_bounds(sigma, q, steps, eps, adjacency=adjacency))
 
