@@ -50,10 +50,10 @@ def test_oracle_contains_the_certified_interval(sigma, q, steps, delta, adjacenc
     oracle = Composition(sigma, q, steps, adjacency, LOST * delta)
     wide = (sigma, q, steps, delta, adjacency, narrow) in WIDE
 
-    def compare(truth, certified):
+    def compare(truth, certified, meet=wide):
         (low, high), (lower, upper) = truth, certified
         assert lower <= upper
-        assert low <= upper and lower <= high if wide else low <= lower and upper <= high
+        assert low <= upper and lower <= high if meet else low <= lower and upper <= high
 
     low, high = oracle.epsilon(delta)
     assert high - low <= narrow * high
@@ -61,7 +61,8 @@ def test_oracle_contains_the_certified_interval(sigma, q, steps, delta, adjacenc
     compare((low, high), certified)
     for share in (-1.0, -0.3, 0.0, 0.5, 0.9, 1.02):
         eps = share * certified.upper
-        compare(oracle.delta(eps), ea.delta_bounds(sigma, q, steps, eps, adjacency=adjacency))
+        near_one = wide or share < 0  # below 0 delta is nearly 1 - e^eps, known to both up to rounding
+        compare(oracle.delta(eps), ea.delta_bounds(sigma, q, steps, eps, adjacency=adjacency), near_one)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_both_ends_from_a_contour_of_their_own(sigma, q, steps, target, adjacenc
 @pytest.mark.parametrize("sigma", [0.2, 0.915077332143518, 5.169])
 def test_no_delta_below_what_any_pair_of_laws_gives(sigma, adjacency):
     """Closed form: 1 - e^eps <= delta(eps) <= 1, met where the laws are nearly the same."""
-    for q, steps, eps in itertools.product([3.38e-4, 0.0355570683993353, 0.7], [2, 12, 10**6], [-50.0, -4.0, -0.1, -2e-3]):
+    rates, epsilons = [3.38e-4, 0.0355570683993353, 0.7], [-50.0, -4.0, -0.1, -2e-3]
+    for q, steps, eps in itertools.product(rates, [2, 12, 10**6], epsilons):
         lower, upper = ea.delta_bounds(sigma, q, steps, eps, adjacency=adjacency)
         assert lower <= upper <= 1.0
         assert upper >= -math.expm1(eps)
