@@ -137,11 +137,8 @@ def main():
     ones = sum(label for _, label in dev)
     majority = max(ones, len(dev) - ones) / len(dev)
     print(f"dev accuracy {result.history[-1]['dev_accuracy']:.4f}, of the majority class {majority:.4f}")
-    certificate = json.loads((options.output / "certificate.json").read_text())
-    confirmed = ea.epsilon(*(certificate[name] for name in ("sigma", "q", "steps", "delta"))) <= certificate["epsilon"]
-    print(
-        f"certificate: epsilon {certificate['epsilon']:.6f} at delta {certificate['delta']:g}, confirmed: {confirmed}"
-    )
+    verdict = ea.verdict(json.loads((options.output / "certificate.json").read_text()))
+    print(f"certificate {'verified' if verdict.valid else 'refused'}: {verdict.reason}")
     print(f"{time.perf_counter() - start:.0f} s")
 
 

@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def certificate(run, delta, adjacency, rtols, version):
+def certificate(run, delta, adjacency, rtols, version, notes=None):
     """See `Composable.certificate`."""
     delta = single(DELTA, delta)
     ways, lower, upper = {}, 0.0, 0.0
@@ -47,6 +47,8 @@ def certificate(run, delta, adjacency, rtols, version):
         "epsilon": {"lower": lower, "upper": _finite(upper)},
         "directions": ways,
     }
+    if notes is not None:
+        body["notes"] = notes
     return {**body, "checksum": _checksum(body)}
 
 

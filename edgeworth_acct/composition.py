@@ -351,7 +351,12 @@ class Composable:
         return Run(tuple((mechanism.of_group(size), count) for mechanism, count in self.parts))
 
     def certificate(
-        self, delta: float, *, adjacency: str = "add_or_remove", rtol: float | None = None
+        self,
+        delta: float,
+        *,
+        adjacency: str = "add_or_remove",
+        rtol: float | None = None,
+        notes: dict[str, object] | None = None,
     ) -> dict[str, object]:
         """All that is needed to check epsilon at `delta`: ready for JSON, and for `edgeworth_acct.verify`.
 
@@ -361,6 +366,8 @@ class Composable:
             In (0, 1).
         adjacency, rtol
             As in `epsilon_bounds`.
+        notes : dict, optional
+            Remarks, ready for JSON, that the checksum covers; `verify` proves nothing about them.
 
         Returns
         -------
@@ -379,7 +386,7 @@ class Composable:
         from edgeworth_acct import __version__
         from edgeworth_acct.certificate import certificate
 
-        return certificate(Run(self.parts), delta, adjacency, _rtols(rtol), __version__)
+        return certificate(Run(self.parts), delta, adjacency, _rtols(rtol), __version__, notes)
 
     def to_json(self) -> str:
         """The run as JSON, exactly; `Run.from_json` reads it."""

@@ -187,3 +187,12 @@ def test_verification_uses_no_core(monkeypatch):
 
     monkeypatch.setattr(laws, "Composition", never)
     assert ea.verify(certificate)
+
+
+def test_notes_come_under_the_checksum_and_prove_nothing():
+    certificate = (500 * SubsampledGaussian(1.0, 0.01)).certificate(1e-5, notes={"records": 7})
+    assert certificate["notes"] == {"records": 7}
+    assert ea.verify(certificate)
+    assert not ea.verify({**certificate, "notes": {"records": 8}})
+    assert ea.verify(rewritten(certificate, notes={"records": 8}))
+    assert "notes" not in (500 * SubsampledGaussian(1.0, 0.01)).certificate(1e-5)

@@ -269,9 +269,14 @@ class DPEngine:
         return self.ledger.epsilon(self.plan.delta, self.plan.adjacency)
 
     def certificate(self) -> dict:
-        """`DPPlan.certificate` for the steps released so far, and where the noise came from."""
-        noise = "insecure: from a known seed, no privacy" if self.insecure else "secret key of the operating system"
-        return {**self.plan.certificate(self.ledger.steps), "noise": noise}
+        """`DPPlan.certificate` for the steps released so far, with where the noise came from.
+
+        That of a run from a known seed has another format, which `edgeworth_acct.verify` refuses.
+        """
+        if self.insecure:
+            certificate = self.plan.certificate(self.ledger.steps, noise="insecure: from a known seed, no privacy")
+            return {**certificate, "format": "edgeworth_acct run from a known seed: no privacy"}
+        return self.plan.certificate(self.ledger.steps, noise="secret key of the operating system")
 
     def state_dict(self) -> dict:
         """Plan, ledger and secret key between two steps; a step in flight is left out and begins again.

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch_models import DATA, PLAN, SEEDED, build, network
 
-from edgeworth_acct import epsilon_bounds
+from edgeworth_acct import epsilon_bounds, verdict, verify
 from edgeworth_acct.torch_adapter import Callback, DPPlan, fit, prepare
 from edgeworth_acct.torch_adapter.losses import LOSSES
 
@@ -52,9 +52,14 @@ def test_files_history_and_epsilon(tmp_path, capsys):
     ]
     certificate = json.loads((folder / "certificate.json").read_text())
     assert certificate == result.certificate
-    bounds = epsilon_bounds(*(certificate[name] for name in ("sigma", "q", "steps", "delta")))
-    assert [*bounds] == certificate["epsilon_bounds"]
-    assert certificate["noise"].startswith("secret")
+    training = certificate["notes"]["training"]
+    bounds = epsilon_bounds(*(training[name] for name in ("sigma", "q", "released_steps", "delta")))
+    assert [*bounds] == training["epsilon_bounds"]
+    assert training["noise"].startswith("secret")
+    assert verify(certificate)
+    assert PLAN.epsilon * (1 - 1e-6) < certificate["epsilon"]["upper"] <= 8.0
+    altered = {**certificate, "notes": {"training": {**training, "clip": 2.0}}}
+    assert "checksum" in verdict(altered).reason
     assert DPPlan.from_json((folder / "plan.json").read_text()) == PLAN
     assert json.loads((folder / "metrics.json").read_text()) == result.history
     weights = torch.load(folder / "weights.pt", weights_only=True)
@@ -66,8 +71,11 @@ def accuracy(model):
     return float((model(x).argmax(1) == y).float().mean())
 
 
-def test_a_seed_is_named_in_the_certificate():
-    assert fit(network(), DATA, PLAN, lr=0.1, **SEEDED).certificate["noise"].startswith("insecure")
+def test_a_seed_is_named_in_the_certificate_which_does_not_verify():
+    certificate = fit(network(), DATA, PLAN, lr=0.1, **SEEDED).certificate
+    assert certificate["notes"]["training"]["noise"].startswith("insecure")
+    assert "no privacy" in verdict(certificate).reason
+    assert not verify(certificate)
 
 
 def test_the_callers_random_numbers_are_left_alone():
@@ -142,7 +150,7 @@ def test_ctrl_c_waits_for_the_step_and_leaves_a_checkpoint(tmp_path):
     options = {"lr": 0.05, "checkpoint": tmp_path, **SEEDED}
     with pytest.raises(KeyboardInterrupt):
         fit(network(), DATA, PLAN, callbacks=[Interrupt()], **options)
-    assert json.loads((tmp_path / "certificate.json").read_text())["steps"] == 5
+    assert json.loads((tmp_path / "certificate.json").read_text())["notes"]["training"]["released_steps"] == 5
     resumed, whole = network(), network()
     fit(resumed, DATA, PLAN, resume=True, **options)
     fit(whole, DATA, PLAN, lr=0.05, **SEEDED)

@@ -5,6 +5,7 @@ expected batch, and a run from the same seed in which no example counts moves th
 """
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ from oracles import per_example
 from torch import nn
 from torch_models import MODELS, SIZE, build, run
 
-from edgeworth_acct import epsilon_bounds
+from edgeworth_acct import epsilon_bounds, verdict
 from edgeworth_acct.torch_adapter import DPAdamW, DPEngine, DPPlan, prepare, register_rule
 
 # Every record in every batch: the batch is the data set and has one micro-batch.
@@ -661,12 +662,26 @@ def test_plan_round_trip_and_lies():
     for lie in (text.replace('"epsilon": ', '"epsilon": -'), "{}", "[]", "nonsense", text.replace("DPPlan/1", "X")):
         with pytest.raises(ValueError, match=r"epsilon must be at least|must be the JSON of a DPPlan"):
             DPPlan.from_json(lie)
-    certificate = plan.certificate()
-    lower, upper = epsilon_bounds(
-        certificate["sigma"], certificate["q"], certificate["steps"], certificate["delta"], adjacency="add_or_remove"
-    )
-    assert certificate["epsilon_bounds"] == [lower, upper]
-    assert certificate["epsilon"] == upper
+    training = plan.certificate()["notes"]["training"]
+    assert training["epsilon_bounds"] == [*epsilon_bounds(plan.sigma, 0.1, 7, 1e-4)]
+    assert training["epsilon_bounds"][1] == plan.epsilon
+    assert {name: training[name] for name in ("n", "clip", "clipping", "released_steps")} == {
+        "n": 500,
+        "clip": 0.5,
+        "clipping": "auto",
+        "released_steps": 7,
+    }
+
+
+@pytest.mark.parametrize("sampling", ["poisson", "unamplified"])
+def test_plans_have_certificates_that_verify(sampling):
+    plan = DPPlan.calibrate(n=500, expected_batch=15, steps=400, epsilon=3.0, delta=1e-4, sampling=sampling)
+    certificate = plan.certificate(300)
+    assert json.loads(json.dumps(certificate)) == certificate
+    assert verdict(certificate).valid, verdict(certificate).reason
+    assert plan.certificate()["epsilon"]["upper"] <= 3.0
+    assert certificate["epsilon"]["upper"] < plan.epsilon
+    assert plan.certificate(0)["epsilon"] == {"lower": 0.0, "upper": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import torch
 from torch_models import build
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from edgeworth_acct import epsilon_bounds
 from edgeworth_acct.torch_adapter import DPPlan, fit, prepare
 from edgeworth_acct.torch_adapter.trainer import DPTrainer
 
@@ -47,8 +46,8 @@ def test_the_trainer_is_fit(tmp_path):
     fit(model, data(), PLAN, **options, **SEEDED)
     assert weights(model).allclose(weights(mine.model), rtol=1e-5, atol=1e-7)  # the Trainer's AdamW is a fused one
     certificate = json.loads((tmp_path / "one" / "certificate.json").read_text())
-    assert certificate["steps"] == 6
-    assert certificate["epsilon"] == epsilon_bounds(PLAN.sigma, PLAN.q, 6, 1e-3).upper
+    assert certificate["notes"]["training"]["released_steps"] == 6
+    assert certificate["notes"]["training"]["epsilon_bounds"][1] == PLAN.epsilon
     logs = mine.state.log_history
     assert [entry["step"] for entry in logs if "epsilon" in entry] == [2, 4, 6]
     assert [entry["step"] for entry in logs if "eval_loss" in entry] == [3, 6]
