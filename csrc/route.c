@@ -38,24 +38,9 @@ static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, e
     return ew_line(ct, &law, &coarse, EW_SMALL, &sp, PLAIN, ws);
 }
 
-int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws)
+/* delta(eps), eps >= 0, by lines: [out[0], out[1]] becomes as narrow as can be. */
+static void lines_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws)
 {
-    if (ew_closed_applies(m))
-        return ew_closed_delta(out, m, eps);
-    if (eps < 0.0) { /* delta(-e) = 1 - e^{-e} + e^{-e} (delta(e) of the laws exchanged) */
-        ew_model other;
-        const double factor = exp(eps), least = -expm1(eps);
-        ew_model_init(&other, m->kind == EW_KIND_REMOVE ? EW_KIND_ADD : m->kind == EW_KIND_ADD ? EW_KIND_REMOVE : m->kind, m->s, m->q, m->n);
-        if (!ew_route_delta(out, &other, -eps, rtol, ws))
-            return 0;
-        out[0] = ew_down(least + factor * out[0]);
-        out[1] = fmin(1.0, ew_up(least + factor * out[1]));
-        return 1;
-    }
-    out[0] = out[1] = 0.0;
-    if (eps >= edge_of(m))
-        return 1; /* no loss is that large */
-    out[1] = 1.0;
     ew_contour ct;
     const double tol = fmin(fmax(rtol, 1e-13), 1e-3) / 6.0;
     double now[2];
@@ -91,6 +76,44 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
         ew_contour_delta(now, &ct, eps);
         intersect(out, now);
         guess = out[0] > 0.0 ? log(out[0]) : fmin(guess, log(out[1])) - 4.0;
+    }
+}
+
+static ew_model exchanged(const ew_model *m)
+{
+    ew_model other;
+    ew_model_init(&other, m->kind == EW_KIND_REMOVE ? EW_KIND_ADD : m->kind == EW_KIND_ADD ? EW_KIND_REMOVE : m->kind, m->s, m->q, m->n);
+    return other;
+}
+
+int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws)
+{
+    if (ew_closed_applies(m))
+        return ew_closed_delta(out, m, eps);
+    if (eps < 0.0) { /* delta(-e) = 1 - e^{-e} + e^{-e} (delta(e) of the laws exchanged) */
+        const ew_model other = exchanged(m);
+        const double factor = exp(eps), least = -expm1(eps);
+        if (!ew_route_delta(out, &other, -eps, rtol, ws))
+            return 0;
+        out[0] = ew_down(least + factor * out[0]);
+        out[1] = fmin(1.0, ew_up(least + factor * out[1]));
+        return 1;
+    }
+    out[0] = out[1] = 0.0;
+    if (eps >= edge_of(m))
+        return 1; /* no loss is that large */
+    out[1] = 1.0;
+    lines_delta(out, m, eps, rtol, ws);
+    if (eps == 0.0 && !(out[1] - out[0] <= rtol * out[1])) { /* the same from the other side */
+        const ew_model other = exchanged(m);
+        lines_delta(out, &other, 0.0, rtol, ws);
+    }
+    if (!(out[1] - out[0] <= 1e-3 * out[1])) { /* delta(0) is larger, a single step's is smaller */
+        ew_model one = *m;
+        double now[2];
+        one.n = 1.0;
+        if (ew_closed_delta(now, &one, eps))
+            intersect(out, (double[2]){now[0], fmin(1.0, exp(log_variation(m)) * (1.0 + 1e-8))});
     }
     return 1;
 }

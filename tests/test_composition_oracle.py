@@ -61,7 +61,8 @@ def test_oracle_contains_the_certified_interval(sigma, q, steps, delta, adjacenc
     compare((low, high), certified)
     for share in (-1.0, -0.3, 0.0, 0.5, 0.9, 1.02):
         eps = share * certified.upper
-        near_one = wide or share < 0  # below 0 delta is nearly 1 - e^eps, known to both up to rounding
+        # Below 0 delta is nearly 1 - e^eps, known to both up to rounding; at 0 few steps with little noise stay wide.
+        near_one = wide or share <= 0
         compare(oracle.delta(eps), ea.delta_bounds(sigma, q, steps, eps, adjacency=adjacency), near_one)
 
 
