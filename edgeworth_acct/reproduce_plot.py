@@ -1,13 +1,10 @@
 """The figure of `edgeworth-acct reproduce ew-tune --plot FILE` (needs matplotlib)."""
 
-from pathlib import Path
-
 import numpy as np
 
-from edgeworth_acct import epsilon_bounds, published
+from edgeworth_acct import epsilon_bounds, figures, published
 from edgeworth_acct.reproduce import delta_error_against_order, epsilon_against_steps
 
-_ENDINGS = (".png", ".svg", ".pdf")
 _LINES = (
     ("rdp", None, "RDP (upper bound)", "#b2182b", "-"),
     ("edgeworth", 1, "Edgeworth, order 1", "#2166ac", "-"),
@@ -26,25 +23,14 @@ _SETTINGS = (
 
 def draw(path):
     """Write both panels to `path`, in the format of its ending."""
-    if Path(path).suffix.lower() not in _ENDINGS:
-        raise ValueError(f"argument --plot: must end in {', '.join(_ENDINGS)}, got {path!r}")
-    try:
-        import matplotlib
-    except ImportError:
-        raise ValueError("argument --plot: needs matplotlib, pip install 'edgeworth-acct[plot]'") from None
-    from matplotlib.figure import Figure
+    figures.write(path, "--plot", (10, 4.6), _panels)
 
-    style = {"font.size": 9, "svg.hashsalt": "ew-tune", "axes.spines.top": False, "axes.spines.right": False}
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(10, 4.6), layout="constrained")
-        grid = figure.add_gridspec(2, 2, height_ratios=(3, 2))
-        upper = figure.add_subplot(grid[0, 0])
-        _against_steps(upper, figure.add_subplot(grid[1, 0], sharex=upper))
-        _against_order(figure.add_subplot(grid[:, 1]))
-        try:
-            figure.savefig(path, dpi=150, metadata={"Date": None} if path.lower().endswith(".svg") else None)
-        except OSError as error:
-            raise ValueError(f"argument --plot: {error}") from None
+
+def _panels(figure):
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 2))
+    upper = figure.add_subplot(grid[0, 0])
+    _against_steps(upper, figure.add_subplot(grid[1, 0], sharex=upper))
+    _against_order(figure.add_subplot(grid[:, 1]))
 
 
 def _against_steps(axes, ratios):
