@@ -42,13 +42,13 @@ class EdgeworthAccountant(PrivacyAccountant):
     SampledWithoutReplacement of Gaussians      adding and removing, REPLACE_ONE
     TruncatedSubsampledGaussian                 adding and removing, REPLACE_ONE
     MixtureOfGaussians                          adding and removing, REPLACE_SPECIAL
-    DiscreteLaplace, ZCDp                       every relation
+    DiscreteLaplace, ZCDp, RepeatAndSelect      every relation
     RandomizedResponse                          REPLACE_ONE, REPLACE_SPECIAL
     SingleEpochTreeAggregation                  REPLACE_SPECIAL
     ==========================================  =================================================================
 
-    With a zCDP event, epsilon and delta of the whole come from its Renyi divergence at the best real order.  So they
-    do where the library cannot certify an interval (for instance noise multipliers below 0.1).
+    With a zCDP or repeat-and-select event, epsilon and delta of the whole come from its Renyi divergence at the best
+    real order.  So they do where the library cannot certify an interval (for instance noise multipliers below 0.1).
 
     Examples
     --------

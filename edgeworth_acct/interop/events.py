@@ -6,6 +6,7 @@ An event is refused, and the innermost one named, where no pair is proven for it
 
 import math
 import operator
+from collections.abc import Iterable
 
 from dp_accounting import NeighboringRelation, dp_event
 
@@ -19,8 +20,9 @@ from edgeworth_acct import (
     SubsampledLaplace,
     TruncatedPoissonGaussian,
 )
-from edgeworth_acct.arguments import PURE, SCALE
+from edgeworth_acct.arguments import COUNT, PURE, SCALE, single
 from edgeworth_acct.interop.losses import TabulatedLoss
+from edgeworth_acct.interop.selection import selection
 from edgeworth_acct.interop.spent import Spent
 
 ADJACENCY = {
@@ -126,10 +128,11 @@ def _sampled_laplace(event, q, relation):
         return _nothing(relation)
     if scale == 0 or (scale > 0 and not SCALE.accepts(scale)):
         return _laplace(event, relation)  # sampling only helps
+    mechanism = SubsampledLaplace(scale, q)
     pure = math.log1p(q * math.expm1(1.0 / scale))
     if relation is NeighboringRelation.REPLACE_ONE:
         pure -= math.log1p(q * math.expm1(-1.0 / scale))
-    return _of(SubsampledLaplace(scale, q), relation, pure=pure * (1.0 + 1e-15))
+    return _of(mechanism, relation, pure=pure * (1.0 + 1e-15))
 
 
 def _discrete_laplace(event, relation):
@@ -217,10 +220,11 @@ def _mixture_of_gaussians(event, relation):
 def _single_epoch_tree(event, relation):
     """A record is in at most one leaf, so in as many nodes as the deepest tree has levels (arXiv:2103.00039)."""
     _only(event, relation, NeighboringRelation.REPLACE_SPECIAL)
-    counts = [event.step_counts] if isinstance(event.step_counts, int) else list(event.step_counts)
+    several = isinstance(event.step_counts, Iterable)
+    counts = [operator.index(count) for count in (event.step_counts if several else [event.step_counts])]
     if not counts or min(counts) < 0 or max(counts) == 0:
         raise ValueError(f"step_counts must be integers >= 0, and one of them >= 1, got {event.step_counts}")
-    return _gaussian(event, relation).times(int(max(counts)).bit_length())
+    return _gaussian(event, relation).times(max(counts).bit_length())
 
 
 def _zero_concentrated(event, relation):
@@ -231,6 +235,13 @@ def _zero_concentrated(event, relation):
     if rho == 0.0:  # the divergence of every order, infinite included, is at most xi
         return Spent(ADJACENCY[relation], shift=xi, pure=xi)
     return Spent(ADJACENCY[relation], renyi=((lambda order: xi + rho * order, 1),), pure=math.inf)
+
+
+def _repeat_and_select(event, relation):
+    spent = spent_by(event.event, relation)
+    if not spent.private or spent == _nothing(relation):
+        return spent
+    return Spent(ADJACENCY[relation], renyi=((selection(spent, event.mean, event.shape), 1),), pure=math.inf)
 
 
 def _poisson_sampled(event, relation):
@@ -271,7 +282,8 @@ def _sigmas(event, scheme):
             raise Refused(event, f"noise_multiplier must be finite and >= 0, got {event.noise_multiplier!r}")
         return [(float(event.noise_multiplier), 1)]
     if isinstance(event, dp_event.SelfComposedDpEvent):
-        return [(sigma, count * event.count) for sigma, count in _sigmas(event.event, scheme) if event.count]
+        times = single(COUNT, event.count)
+        return [(sigma, count * times) for sigma, count in _sigmas(event.event, scheme) if times]
     if isinstance(event, dp_event.ComposedDpEvent):
         return [part for one in event.events for part in _sigmas(one, scheme)]
     raise Refused(event, f"No amplification by {scheme} is known for {type(event).__name__}.")
@@ -290,6 +302,7 @@ _NAMES = {
     "TruncatedSubsampledGaussianDpEvent": _truncated_subsampled_gaussian,
     "MixtureOfGaussiansDpEvent": _mixture_of_gaussians,
     "PoissonSampledDpEvent": _poisson_sampled,
+    "RepeatAndSelectDpEvent": _repeat_and_select,
     "SingleEpochTreeAggregationDpEvent": _single_epoch_tree,
     "ZCDpEvent": _zero_concentrated,
 }

@@ -8,6 +8,8 @@ import numpy as np
 from edgeworth_acct.laws import Law, Layer
 from edgeworth_acct.mechanisms import Mechanism
 
+_LARGEST = 700.0  # losses that exponentials reach
+
 
 @dataclass(frozen=True)
 class TabulatedLoss(Mechanism):
@@ -43,7 +45,7 @@ class TabulatedLoss(Mechanism):
 def from_pld(pld) -> TabulatedLoss:
     """The pessimistic loss law of a `dp_accounting.pld.PrivacyLossDistribution`.
 
-    Mass that rounding took from it counts as its largest loss.
+    Mass that rounding took from it counts as its largest loss, a loss above 700 as infinite.
 
     Raises
     ------
@@ -77,5 +79,9 @@ def _table(pmf):
         infinite += 1.0 - total
     else:
         chances[-1] += 1.0 - total
+    infinite += float(np.sum(chances[losses > _LARGEST]))
+    chances, losses = chances[losses <= _LARGEST], np.maximum(losses[losses <= _LARGEST], -_LARGEST)
     kept = chances > 0.0
+    if not kept.any():
+        raise ValueError("pld must have a finite loss: this one has no privacy")
     return tuple(zip(chances[kept].tolist(), losses[kept].tolist())), infinite

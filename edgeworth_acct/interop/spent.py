@@ -117,10 +117,10 @@ class Spent:
         """Least false negative rate at false positive rate `alpha`, rounded down."""
         if not self.private:
             return 0.0
-        if self.known:
-            return self.run.tradeoff(alpha, adjacency=self.adjacency).lower
         if not 0.0 <= alpha <= 1.0:
             raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
+        if self.known:
+            return self.run.tradeoff(alpha, adjacency=self.adjacency).lower
         grid = np.linspace(0.0, 40.0, 161)  # of epsilons; each gives two bounds (arXiv:1905.02383, proposition 2.5)
         deltas = [self.delta(epsilon) for epsilon in grid]
         lines = [
@@ -158,7 +158,7 @@ class Spent:
             divergence = self.divergence(order) - self.shift
             return divergence + gain + loss + 1e-14 * (divergence + abs(gain) + abs(loss))
 
-        return _least(converted)
+        return least_over_orders(converted)
 
     def _delta(self, epsilon):
         if not self.renyi:
@@ -172,10 +172,10 @@ class Spent:
             exponent = power * (self.divergence(order) - epsilon + math.log1p(-1.0 / order)) - math.log(order)
             return exponent + 1e-14 * (1.0 + abs(exponent) + power * abs(epsilon))
 
-        return math.exp(min(0.0, _least(converted)))
+        return math.exp(min(0.0, least_over_orders(converted)))
 
 
-def _least(function):
+def least_over_orders(function):
     """Smallest value found over orders > 1 (each of them is a valid bound): a grid, then golden sections."""
     values = [function(1.0 + power) for power in _ORDERS]
     best = int(np.argmin(values))

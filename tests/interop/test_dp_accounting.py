@@ -26,7 +26,7 @@ from dp_accounting import (  # noqa: E402
 )
 
 from edgeworth_acct.interop import dp_accounting as drop_in  # noqa: E402
-from edgeworth_acct.interop import events, losses, spent  # noqa: E402
+from edgeworth_acct.interop import events, losses, selection, spent  # noqa: E402
 from edgeworth_acct.interop.dp_accounting import EdgeworthAccountant  # noqa: E402
 
 ADD_OR_REMOVE, REPLACE, SPECIAL = (
@@ -43,7 +43,7 @@ class ContractTest(privacy_accountant_test.PrivacyAccountantTest):
 
 
 def test_examples_in_docstrings():
-    for module in (drop_in, events, losses, spent):
+    for module in (drop_in, events, losses, selection, spent):
         assert doctest.testmod(module).failed == 0
 
 
@@ -231,6 +231,24 @@ def test_noise_below_the_certified_domain_still_has_a_bound():
         (sampled(1.0, 1.5), ADD_OR_REMOVE, sampled(1.0, 1.5), "q must be in (0, 1], got 1.5"),
         (sampled(math.nan, 0.5), ADD_OR_REMOVE, GaussianDpEvent(math.nan), "noise_multiplier must be finite"),
         (dp_event.ZCDpEvent(-1.0), ADD_OR_REMOVE, dp_event.ZCDpEvent(-1.0), "rho"),
+        (
+            PoissonSampledDpEvent(0.1, SelfComposedDpEvent(GaussianDpEvent(1.0), -1)),
+            ADD_OR_REMOVE,
+            PoissonSampledDpEvent(0.1, SelfComposedDpEvent(GaussianDpEvent(1.0), -1)),
+            "count must be an integer",
+        ),
+        (
+            PoissonSampledDpEvent(-0.1, dp_event.LaplaceDpEvent(1.0)),
+            ADD_OR_REMOVE,
+            PoissonSampledDpEvent(-0.1, dp_event.LaplaceDpEvent(1.0)),
+            "q must be in (0, 1]",
+        ),
+        (
+            dp_event.SingleEpochTreeAggregationDpEvent(1.0, 2.7),
+            SPECIAL,
+            dp_event.SingleEpochTreeAggregationDpEvent(1.0, 2.7),
+            "integer",
+        ),
         (
             dp_event.SingleEpochTreeAggregationDpEvent(1.0, []),
             SPECIAL,
@@ -465,6 +483,54 @@ def test_more_refusals(event, relation, reason):
     assert reason in message
 
 
+# ---- repeat and select
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(1.0, 1.0), (10.0, 1.0), (50.0, 0.0), (20.0, 0.5), (100.0, math.inf)])
+def test_repeat_and_select(mean, shape):
+    """The same theorems as theirs, at the best real order, and with delta exact where the Poisson law needs one."""
+    event = step("RepeatAndSelectDpEvent", SelfComposedDpEvent(sampled(1.0, 0.01), 200), mean, shape)
+    ours, theirs = epsilon(event, 1e-5), rdp(event, 1e-5)
+    assert (0.5 if shape == math.inf else 0.9) * theirs < ours <= theirs * (1 + 1e-9)
+    assert ours >= ea.epsilon(1.0, 0.01, 200, 1e-5)
+    assert EdgeworthAccountant().compose(event).get_delta(ours) == pytest.approx(1e-5, rel=0.01)
+
+
+def test_repeating_a_poisson_number_of_times():
+    """Theorem 6 of arXiv:2110.03620, written out on a grid of orders."""
+    event = step("RepeatAndSelectDpEvent", GaussianDpEvent(2.0), 30.0, math.inf)
+
+    def converted(order):
+        delta = ea.Gaussian(2.0).delta(math.log(order / (order - 1.0)))
+        divergence = order / 8.0 + 30.0 * delta + math.log(30.0) / (order - 1.0)
+        return divergence + math.log1p(-1.0 / order) - (math.log(1e-5) + math.log(order)) / (order - 1.0)
+
+    best = min(converted(order) for order in np.geomspace(1.05, 40.0, 4000))
+    assert best * (1 - 1e-6) < epsilon(event, 1e-5) <= best * (1 + 1e-9)
+
+
+def test_repeating_nothing_or_everything():
+    assert epsilon(step("RepeatAndSelectDpEvent", NoOpDpEvent(), 10.0, 1.0), 0.0) == 0.0
+    assert epsilon(step("RepeatAndSelectDpEvent", NonPrivateDpEvent(), 10.0, 1.0), 0.5) == math.inf
+    invalid, message = refusal(step("RepeatAndSelectDpEvent", GaussianDpEvent(1.0), 0.5, 1.0))
+    assert "mean must be finite and >= 1" in message
+    assert invalid.mean == 0.5
+
+
+@pytest.mark.parametrize(("chance", "shape"), [(0.1, 1.0), (0.9, 0.3), (1e-6, 0.0), (0.5, 7.0)])
+def test_success_parameter_of_a_mean(chance, shape):
+    """Kind of truth: the mean, summed over the law itself."""
+    k = np.arange(1, 10**6 if chance < 0.01 else 10**4)
+    if shape == 0.0:
+        weights = np.exp(k * np.log1p(-chance) - np.log(k))
+    else:
+        weights = np.exp(k * np.log1p(-chance) + np.cumsum(np.log((k + shape - 1) / k)))
+    mean = float(np.sum(k * weights) / np.sum(weights))
+    if chance >= 0.01:
+        assert selection._success(mean, shape) == pytest.approx(chance, rel=1e-6)
+    assert selection._mean(selection._success(mean, shape), shape) == pytest.approx(mean, rel=1e-9)
+
+
 # ---- distributions that dp_accounting has made
 
 
@@ -493,6 +559,16 @@ def test_both_directions_of_an_imported_distribution():
     assert truth.lower < accountant.get_epsilon(1e-5) <= theirs * (1 + 1e-6)
     assert accountant.get_delta(math.inf) == pytest.approx(20 * one._pmf_remove._infinity_mass, rel=1e-6, abs=1e-12)
     assert accountant.get_epsilon(0.0) == math.inf
+
+
+def test_losses_beyond_exponentials_count_as_infinite():
+    made = dp_accounting.pld.privacy_loss_distribution
+    far = made.from_gaussian_mechanism(0.028, value_discretization_interval=0.5)  # losses of 638, give or take 36
+    accountant = EdgeworthAccountant().compose_pld(far)
+    assert accountant.get_epsilon(1e-5) == math.inf
+    assert accountant.get_epsilon(0.5) == pytest.approx(638.0, abs=2.0)
+    with pytest.raises(ValueError, match="no privacy"):
+        EdgeworthAccountant().compose_pld(made.from_gaussian_mechanism(0.02, value_discretization_interval=0.5))
 
 
 def test_distributions_that_are_no_bounds():
