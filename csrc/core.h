@@ -1,9 +1,10 @@
 /* core.h - what the rooms of the core share: unit roundoff, outward rounding, the model, the quadrature nodes.
  *
  * Order of the rooms, lower ones know nothing of higher ones:
- *     special, round, taper -> model (nodes, tilted moments) -> survey (quadrature error) -> decay (tail of the characteristic
- *     function) -> saddle -> rotate, line (trapezoidal inversion), closed (closed forms) -> contour (delta and epsilon from the
- *     nodes) -> split (which steps share a line) -> route (one direction) -> solve (the public functions)
+ *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) -> decay (tail of the
+ *     characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate, terms, line (trapezoidal inversion),
+ *     closed (closed forms) -> contour (delta and epsilon from the nodes) -> far, counted, split (which steps share a line)
+ *     -> route (one direction) -> solve (the public functions)
  */
 #ifndef EW_CORE_H
 #define EW_CORE_H

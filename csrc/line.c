@@ -4,128 +4,22 @@
  *          G = M_small^n (every step small) or (M_small + M_mid)^n - M_small^n (at least one mid step): both are generating
  *          functions of positive measures, so  T_h = sum_k e^{c k x} delta(eps + k x),  x = 2 pi/h  (Poisson summation,
  *          MATH.md section 4), and T_h >= delta.
- * Bound    alias k > 0   G(c+d) e^{-(c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}),  m(c) = c^c/(1+c)^{1+c}, any d > 0 (Chernoff)
- *          alias k < 0   the same with c - d > 0
+ * Bound    aliases       alias.c
  *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T): decay.c (small), survey.c (mid)
- *          quadrature    survey.c, or for a law without tapers the closed form of MATH.md section 2
+ *          quadrature    quadrature.c
  *          rounding      counted below
  */
 #include "rooms.h"
-#include "special.h"
 
 #include <math.h>
 
-/* Is the coarse sum of phi g e^{c loss} within 2 % of the integral? */
-static int trusted(const ew_model *m, double c, double hu)
-{
-    const double a = fmin(0.9 * EW_PI * m->s, 6.0), log_c = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * a / m->s));
-    const double b = 0.3 * a, log_d = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * b / m->s));
-    return fmin(0.5 * a * a + log_c - 2.0 * EW_PI * a / hu, 0.5 * b * b + log_d - 2.0 * EW_PI * b / hu) < -5.0;
-}
-
-/* log N_y of a law without tapers at Re z = c, |Im z| <= t: e^{y^2/2} C e^{t theta} M(c), C = 1 or cos(theta/2)^{-c}; or, with
- * B <= theta min(1, Y) <= theta log(1 + Y)/log 2, the same with M at a shifted exponent, from the nodes nd (weights p at c). */
-static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments *at, double c, double t, double y, double log_m)
-{
-    const double theta = y / m->s, C = m->kind == EW_KIND_REMOVE ? 0.0 : -c * log(cos(0.5 * theta));
-    const int two = m->kind == EW_KIND_REPLACE;
-    double rise = t * theta * (two ? 2.0 : 1.0);
-    if (rise > 12.0 && c == at->c) {
-        const double k = t * theta * 0x1.71547652b82fep+0 * 1.0000001, alpha = (m->kind == EW_KIND_ADD ? 0.0 : 1.0 + c) + k, s = m->s;
-        const int e = nd->count - 1;
-        const double *p = nd->p[EW_SMALL], right = nd->u[e], left = -nd->u[0], back = two ? k : 0.0;
-        const int fine = alpha < 4.0 * s * s;
-        const double down = right - alpha * (fine ? nd->dp[e] : 1.0) / s, up = left - back * (fine ? nd->dm[0] * two : 1.0) / s;
-        if (down > 2.0 && up > 2.0 && trusted(m, c, nd->hu)) {
-            double sum = 0.0;
-            for (int i = 0; i <= e; i++)
-                sum += p[i] * exp(k * (nd->lp[i] + (two ? nd->lm[i] : 0.0)));
-            const double ends = p[e] * exp(k * (nd->lp[e] + (two ? nd->lm[e] : 0.0))) / (nd->hu * down) + p[0] * exp(k * (nd->lp[0] + (two ? nd->lm[0] : 0.0))) / (nd->hu * up);
-            rise = fmin(rise, log((sum + 2.0 * ends) * 1.05 / (1.0 + at->m0)));
-        }
-    }
-    return 0.5 * y * y + C + rise + log_m + 1e-3;
-}
-
-/* Everything that the bounds of one line need. */
-typedef struct {
-    const ew_law *law;
-    const ew_model *m;
-    ew_nodes *ref;        /* coarse nodes, weights at c */
-    const ew_moments *at; /* there */
-    int cls;
-    double c, log_m;      /* log of M(c) of the small steps */
-} line;
-
-static double strip_log(const line *ln, int cls, double c, double t, double y)
-{
-    return ln->law->far.width > 0.0 ? ew_survey(ln->law, cls, c, t, y) : plain_log(ln->m, ln->ref, ln->at, c, t, y, ln->log_m);
-}
-
-static double widest(const line *ln)
-{
-    const double s = ln->m->s, w = fmin(ln->law->far.width, ln->law->split.width > 0.0 ? ln->law->split.width : ln->law->far.width);
-    return ln->law->far.width > 0.0 ? fmin(1.5 * s, 0.75 * w) : fmin(0.93 * EW_PI * s, 11.0);
-}
-
-/* M - 1 is summed with the control variates E[g] - 1 = 0 and z E[g e^{-loss} - g] = 0: on Im u = y the modulus of the first is at most
- * e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
-static double control(const line *ln, double z, double y)
-{
-    if (ln->law->edge) /* M is summed as it is */
-        return -INFINITY;
-    return log1p(2.0 * z * ln->m->q) + 0.5 * y * y;
-}
-
-static double quad(const line *ln, int cls, double c, double t, double y, double hu) /* bound of the error of M, nodes without end */
-{
-    const double k = log(expm1(2.0 * EW_PI * y / hu));
-    return 2.0 * (exp(strip_log(ln, cls, c, t, y) - k) + (cls == EW_SMALL ? exp(control(ln, hypot(c, t), y) - k) : 0.0)) * (1.0 + 1e-6);
-}
-
-/* The same on the real axis, best y; relative to M when `size` is M. */
-static double real_quad(const line *ln, int cls, double c, double hu, double size)
-{
-    line here = *ln;
-    double err = INFINITY;
-    here.log_m = log(size);
-    for (double y = widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7)
-        err = fmin(err, quad(&here, cls, c, 0.0, y, hu));
-    return err / size;
-}
-
-/* What the sums lose beyond the ends of the nodes, cell by cell. */
-static double surveyed_ends(const line *ln, const ew_nodes *nd, int cls, double c, double z)
-{
-    const double from = nd->u[0], to = nd->u[nd->count - 1], lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, from, to, nd->hu));
-    if (cls != EW_SMALL || ln->law->edge)
-        return lost;
-    return lost + (exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) + exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu))) * (1.0 + z);
-}
-
-/* The same, in closed form where the integrand is log-concave beyond or past every peak. */
-static double ends(const line *ln, const ew_nodes *nd, int cls, double c, double t)
-{
-    const ew_model *m = ln->m;
-    const int e = nd->count - 1;
-    const double z = hypot(c, t), left = 1.0 + z * fmin(1.0, m->q * 1.0001);
-    const double s = m->s, a = m->kind == EW_KIND_ADD ? 1.0 : 1.0 + c, b = m->kind == EW_KIND_REPLACE ? 1.0 : 0.0;
-    const double up = nd->u[e] - a * (a < 4.0 * s * s ? nd->dp[e] : 1.0) / s - b * c * nd->dm[e] / s;
-    const double down = -nd->u[0] - (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : b / s);
-    if (ln->law->far.width > 0.0 || !(up > 0.5 && down > 0.5))
-        return surveyed_ends(ln, nd, cls, c, z);
-    const double le = nd->loss[e], l0 = nd->loss[0];
-    const double fe = exp(nd->lw[e] + fmax(c * le, fmax(0.0, -le))) / expm1(nd->hu * up), f0 = exp(nd->lw[0] + fmax(c * l0, fmax(0.0, -l0))) / expm1(nd->hu * down);
-    return 2.0 * (fe * (1.0 + z) + f0 * (b > 0.0 ? 1.0 + z : left)) * (1.0 + 1e-6);
-}
-
 /* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore. */
-static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure)
+static double far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure)
 {
     const ew_model *m = ln->m;
     const double n = m->n;
     if (ln->cls == EW_MID) {
-        const double most = fmin(1.5, widest(ln) * 0.95 / m->s);
+        const double most = fmin(1.5, ew_widest(ln) * 0.95 / m->s);
         double best = INFINITY;
         for (double theta = most; theta > 0.02 * most; theta *= 0.7) {
             const double e = ew_survey(ln->law, EW_MID, ln->c, -T, theta * m->s);
@@ -148,14 +42,14 @@ static double far_log(const line *ln, const ew_nodes *nd, const ew_moments *at, 
             err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
         }
         const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
-        err += ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
+        err += ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
     }
     const double x = v + (sure ? slack + 1.01 * err : 0.0);
     return n * (ew_log_m(at) + log1p(fmax(-1.0 + 1e-300, x)));
 }
 
 /* The distance T after which log far - log(pi T) <= wanted, not much more than needed; 0 if it costs more than the limit. */
-static double reach(const line *ln, double spread, double wanted, double most)
+static double reach(const ew_view *ln, double spread, double wanted, double most)
 {
     const double f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
     double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, lo = 0.0, v_lo = 0.0, hi = 0.0, v_hi = 0.0; /* v_lo > 0 >= v_hi */
@@ -185,7 +79,7 @@ static double reach(const line *ln, double spread, double wanted, double most)
 static const double part[EW_SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
 
 /* Step in u.  The accuracy wanted of M fades as the integrand does, and n-th powers need some of it everywhere. */
-static double step(double *a, const line *ln, int cls, double T, double log_want, double fade)
+static double step(double *a, const ew_view *ln, int cls, double T, double log_want, double fade)
 {
     const double n = ln->m->n, any = -5.0 - log(n), f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
     /* how far the integrand has faded where the last stretch begins; before that, as the square of t at least */
@@ -195,9 +89,9 @@ static double step(double *a, const line *ln, int cls, double T, double log_want
         const double share = i ? part[i - 1] / part[EW_SEGMENTS - 2] : 0.0, gone = gone_last * share * share;
         /* n e |M|^{n-1}, and e below |M| */
         const double target = fmax(log_want, fmin(any - gone / n, log_want + gone * (n - 1.0) / n));
-        double best = 0.0, y = i ? fmin(widest(ln), 1.4 * a[i - 1]) : widest(ln); /* the best strip narrows as t grows */
+        double best = 0.0, y = i ? fmin(ew_widest(ln), 1.4 * a[i - 1]) : ew_widest(ln); /* the best strip narrows as t grows */
         for (int j = 0; j < 20; j++, y *= 0.7) {
-            const double strip = strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
+            const double strip = ew_strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, ew_control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
             const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
             if (h > best) {
                 best = h;
@@ -211,67 +105,6 @@ static double step(double *a, const line *ln, int cls, double T, double log_want
         hu = fmin(hu, best);
     }
     return hu;
-}
-
-/* log of G(c2) e^{-c2 eps} m(c2)/delta at a few c2 on both sides of c: Chernoff bounds for the aliases, whatever their distance x. */
-enum { SHIFTS = 10 };
-typedef struct {
-    int up, down;
-    double d[2][SHIFTS], v[2][SHIFTS];
-} chernoffs;
-
-static double chernoff(const line *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps, double scale)
-{
-    const double n = ln->m->n;
-    double log_g;
-    if (nd->tapered) {
-        ew_moments there;
-        ew_moments_at(&there, nd, c2);
-        log_g = ew_log_power(&there, n, ln->cls);
-    } else if (c2 < ln->c) { /* anew: M may be far smaller there than at c */
-        log_g = n * log1p(ew_mgf_less_1(nd, c2));
-    } else {
-        const double more = at->m0 + ew_excess(nd, at, c2 - ln->c);
-        log_g = n * ends(ln, nd, EW_SMALL, c2, 0.0) < 0.1 * (1.0 + more) ? n * log1p(more) : INFINITY;
-    }
-    return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
-}
-
-static void shifts(chernoffs *s, const line *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale)
-{
-    s->up = s->down = 0;
-    double d = fmin(x / x2, fmax(1e3, 1e3 * ln->c)); /* far ahead G may explode: then smaller ones */
-    double best = INFINITY;
-    for (int i = 0; i < SHIFTS; i++, d *= 0.45) {
-        const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
-        if (isfinite(v)) {
-            s->d[0][s->up] = d;
-            s->v[0][s->up++] = v;
-            if (!nd->tapered && v - d * x > best)
-                break;
-            best = fmin(best, v - d * x);
-        }
-    }
-    for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8); f = 1.0 - 0.35 * (1.0 - f)) {
-        s->d[1][s->down] = f * ln->c;
-        s->v[1][s->down++] = chernoff(ln, nd, at, (1.0 - f) * ln->c, eps, scale);
-    }
-}
-
-/* log of the aliases at distance x, x, .. on both sides; *rate: the abscissa used above */
-static double alias(double *rate, const chernoffs *s, double c, double x)
-{
-    double best[2] = {INFINITY, INFINITY};
-    for (int side = 0; side < 2; side++)
-        for (int i = 0; i < (side ? s->down : s->up); i++) {
-            const double d = s->d[side][i], e = s->v[side][i] - d * x - log(-expm1(-d * x));
-            if (e < best[side]) {
-                best[side] = e;
-                if (side == 0)
-                    *rate = c + d;
-            }
-        }
-    return ew_lse(best[0], best[1]);
 }
 
 double ew_line_eps(const ew_law *law, double eps)
@@ -289,7 +122,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
 {
     const ew_model *m = law->m;
     const double n = m->n, c = sp->c, eps = ew_line_eps(law, ct->eps0), scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
-    line ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
+    ew_view ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
     const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
@@ -330,9 +163,9 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     for (int i = 0;; i++) {
         if (!ew_nodes_fill(&fine, law, hu, from, to))
             return 0;
-        lost = ends(&ln, &fine, EW_SMALL, c, Tm);
+        lost = ew_ends(&ln, &fine, EW_SMALL, c, Tm);
         if (cls == EW_MID)
-            lost_b = ends(&ln, &fine, EW_MID, c, Tm);
+            lost_b = ew_ends(&ln, &fine, EW_MID, c, Tm);
         if (log(lost) <= want_s + 1.0 && (cls == EW_SMALL || log(lost_b) <= want_b + 1.0))
             break;
         if (i == 16 || (i == 3 && !isfinite(lost + lost_b)))
@@ -348,17 +181,17 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ln.log_m = log(m_c);
     double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        quad_s[i] = quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
+        quad_s[i] = ew_quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
         if (cls == EW_MID)
-            quad_b[i] = quad(&ln, EW_MID, c, part[i] * Tm, b[i], fine.hu) + lost_b;
+            quad_b[i] = ew_quad(&ln, EW_MID, c, part[i] * Tm, b[i], fine.hu) + lost_b;
     }
     double rate = c, low = INFINITY;
     const double x2 = sp->spread * sp->spread;
-    chernoffs far;
-    shifts(&far, &ln, &fine, &at, x, x2, eps, scale);
+    ew_chernoffs far;
+    ew_chernoffs_at(&far, &ln, &fine, &at, x, x2, eps, scale);
     double short_of = 0.0; /* an x that does not do */
     for (int i = 0; i < 200; i++) {
-        low = alias(&rate, &far, c, x);
+        low = ew_alias_bound(&rate, &far, c, x);
         if (low <= log_tol && (low > log_tol - 1.0 || !(short_of > 0.0) || x < 1.02 * short_of || i > 100))
             break;
         if (low <= log_tol) {
@@ -380,9 +213,9 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             top = there.m;
             ew_moments_at(&at, &fine, c);
         }
-        double e = real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
+        double e = ew_real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ew_ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + ew_real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
         if (cls == EW_MID)
-            e += real_quad(&ln, EW_MID, rate, fine.hu, there.b0) + ends(&ln, &fine, EW_MID, rate, 0.0) / there.b0 + (quad_b[0] + lost_b) / at.b0;
+            e += ew_real_quad(&ln, EW_MID, rate, fine.hu, there.b0) + ew_ends(&ln, &fine, EW_MID, rate, 0.0) / there.b0 + (quad_b[0] + lost_b) / at.b0;
         if (!(n * e < 0.5))
             return 0;
         low += 0.1 + 2.0 * n * e;
@@ -441,17 +274,4 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ct->high += exp(tail);
     ct->rate = fmax(ct->rate, rate);
     return isfinite(ct->low);
-}
-
-/* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too coarse. */
-double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
-{
-    const ew_model *m = law->m;
-    const double m_c = 1.0 + sp->at.m0;
-    const line ln = {law, m, nd, &sp->at, EW_SMALL, sp->c, log(m_c)};
-    const double err = 1.2 * m_c * real_quad(&ln, EW_SMALL, sp->c, nd->hu, 1.2 * m_c);
-    if (!(err < 0.1 * m_c)) /* M <= 1.2 (1 + m0) is what the bound takes for granted */
-        return INFINITY;
-    const double k = m->n * log1p(sp->at.m0 * (1.0 + 1e-10) + 1.01 * (err + ends(&ln, nd, EW_SMALL, sp->c, 0.0)));
-    return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) + 1e-11;
 }

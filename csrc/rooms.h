@@ -36,6 +36,35 @@ double ew_line_eps(const ew_law *law, double eps); /* epsilon as the law counts 
 enum { EW_BLOCK = 32 };
 void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *ws);
 
+/* quadrature.c */
+/* Everything that the bounds of one line need. */
+typedef struct {
+    const ew_law *law;
+    const ew_model *m;
+    ew_nodes *ref;        /* coarse nodes, weights at c */
+    const ew_moments *at; /* there */
+    int cls;
+    double c, log_m;      /* log of M(c) of the small steps */
+} ew_view;
+
+double ew_strip_log(const ew_view *ln, int cls, double c, double t, double y);   /* log N_y of a class at c + i t', |t'| <= t */
+double ew_widest(const ew_view *ln);                                             /* largest y */
+double ew_control(const ew_view *ln, double z, double y);                        /* the same of the control variates at |z| */
+double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double hu); /* error of M at c + i t', nodes without end */
+double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size);   /* the same on the real axis, best y, over `size` */
+double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double t);  /* what is beyond the nodes */
+
+/* alias.c */
+enum { EW_ABSCISSAS = 10 };
+typedef struct { /* Chernoff bounds at a few abscissas on both sides of c */
+    int up, down;
+    double d[2][EW_ABSCISSAS], v[2][EW_ABSCISSAS];
+} ew_chernoffs;
+
+void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale);
+double ew_alias_bound(double *rate, const ew_chernoffs *s, double c, double x);
+double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
+
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
  *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
  *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j|,
@@ -64,7 +93,6 @@ typedef struct {
 
 void ew_add_terms(ew_contour *ct, const ew_line_terms *terms, ew_scratch *ws);
 
-double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws);
 int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws);
 
@@ -78,6 +106,7 @@ int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, doubl
 int ew_closed_delta(double out[2], const ew_model *m, double eps);
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta);
 
+/* far.c */
 double ew_rare_from(const ew_model *m, double log_mass);
 ew_law ew_capped(const ew_model *m, double log_mass);
 

@@ -12,238 +12,9 @@
  *          throughout, so its part is P_s^n - e^eps Q_s^n, short of E[(e^{eps-S} - 1)_+; all small] <= m(s-1) e^{s eps} M_s(-s)^n.
  * mid      at least one mid step, none big: a line for (M_s + M_m)^n - M_s^n, which decays because M_m does.
  */
-#include "rooms.h"
-#include "kernels.h"
+#include "split.h"
 
 #include <math.h>
-
-/* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
-double ew_rare_from(const ew_model *m, double log_mass)
-{
-    const double rare = fmax(1.0, log(m->n) - log_mass);
-    return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
-}
-
-/* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
-ew_law ew_capped(const ew_model *m, double log_mass)
-{
-    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
-    ew_law law = {.m = m, .far = {at, width}};
-    if (m->kind == EW_KIND_REPLACE)
-        law.left = (ew_taper){-at, width};
-    return law;
-}
-
-typedef struct {
-    const ew_model *m;
-    double eps, log_delta, tol;
-    double width, top; /* of the tapers; last u that matters */
-    ew_scratch *ws;
-    double limit;      /* cost of one line, in quadrature times contour nodes: 6e7 are about 50 ms */
-    double high;       /* error so far, in units of e^{log_delta} */
-    double big;        /* log of the part of the big steps, likewise, roughly */
-    int rare;          /* big steps are an error as a whole, and not counted */
-    double left;       /* replace: log of the mass of the steps that law->left leaves out, all n of them, under either law */
-    double margin;     /* what is bounded for the big steps holds for epsilons so much larger (add: smaller) */
-} job;
-
-static job begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
-{
-    const double scale = m->kind == EW_KIND_ADD ? fmin(fabs(eps), -m->n * m->log1mq - eps) : fabs(eps);
-    return (job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
-}
-
-static int spread_nodes(ew_nodes *nd, const job *j, const ew_law *law, double hu)
-{
-    ew_nodes_bind(nd, j->ws->coarse);
-    return ew_nodes_fill(nd, law, hu, -10.5 - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0), j->top);
-}
-
-static int survey_nodes(ew_nodes *nd, const job *j, const ew_law *law)
-{
-    return spread_nodes(nd, j, law, fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width));
-}
-
-/* log M(-s)^power of a class with its quadrature error; NaN where that is not small. */
-static double backward(const job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n)
-{
-    ew_moments at;
-    ew_moments_at(&at, nd, -s);
-    double err = INFINITY;
-    for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0); y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
-        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) / expm1(2.0 * EW_PI * y / nd->hu));
-    err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
-    const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
-    return n * err < 0.2 * at.m ? v : NAN;
-}
-
-enum { BACK = 10 };
-
-/* e(eps - L) of every node (see `big` above) */
-static void missing(double *e, const job *j, const ew_nodes *nd, const double *back, const double *tilt)
-{
-    const ew_model *m = j->m;
-    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin, eps = j->eps + j->margin;
-    for (int k = 0; k < nd->count; k++) {
-        const double x = eps - nd->loss[k];
-        if (m->kind == EW_KIND_ADD) {
-            e[k] = nd->lp[k] < gap ? -expm1(nd->lp[k] - gap) : 0.0;
-        } else if (j->rare) {
-            e[k] = 1.0;
-        } else {
-            double least = fmin(700.0, x);
-            for (int i = 0; i < BACK; i++)
-                if (back[i] + tilt[i] * x < least)
-                    least = back[i] + tilt[i] * x;
-            e[k] = exp(least) + (m->kind == EW_KIND_REPLACE ? exp(fmin(700.0, x + j->left)) : 0.0);
-            if (m->kind == EW_KIND_REMOVE)
-                e[k] = fmin(e[k], x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
-        }
-    }
-}
-
-/* Sum of x (1 - chi(u)); scratch: log(1 - chi). */
-EW_CLONES
-static double above(double *scratch, const ew_taper *t, const double *u, const double *x, int count)
-{
-    double sum = 0.0;
-    for (int k = 0; k < count; k++)
-        scratch[k] = 0.0;
-    ew_taper_add(scratch, t, u, 1.0, 1, count);
-#pragma omp simd reduction(+ : sum)
-    for (int k = 0; k < count; k++)
-        sum += x[k] * ew_k_exp(scratch[k]);
-    return sum;
-}
-
-
-/* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that allows. */
-static int place_far(ew_law *law, job *j)
-{
-    const ew_model *m = j->m;
-    ew_law whole = {.m = m};
-    ew_nodes nd;
-    if (m->kind == EW_KIND_REPLACE) { /* M(-s) of the whole law would speak of its far left tail only */
-        j->left = j->log_delta + log(j->tol) - 12.0 - fabs(j->eps);
-        whole = ew_capped(m, j->left);
-        j->top = fmax(j->top, whole.far.at + 5.0 * j->width);
-    }
-    if (!survey_nodes(&nd, j, &whole))
-        return 0;
-    double back[BACK], tilt[BACK];
-    for (int i = 0; i < BACK; i++)
-        back[i] = tilt[i] = NAN;
-    if (((m->kind == EW_KIND_REMOVE && m->n > 8.0) || m->kind == EW_KIND_REPLACE) && !j->rare) {
-        double s = 2.0;
-        const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
-        for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
-            tilt[i] = s;
-            back[i] = backward(j, &whole, &nd, m->kind == EW_KIND_REPLACE ? EW_SMALL : EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
-        }
-    }
-    const ew_law plain = {.m = m};
-    if (!spread_nodes(&nd, j, &plain, 0.05 * j->width))
-        return 0;
-    double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
-    missing(cost, j, &nd, back, tilt);
-    for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
-        cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
-    double lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
-    const double most = log(j->tol) + j->log_delta - log(m->n) - 3.0;
-    for (int i = 0; i < 14; i++) {
-        const double at = i == 0 ? hi : 0.5 * (lo + hi);
-        const ew_taper t = {at, j->width};
-        int first = 0; /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
-        while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
-            first++;
-        const double v = log(above(chi, &t, nd.u + first + 1, cost + first, nd.count - 1 - first) * 1.01);
-        if (v <= most) {
-            hi = at;
-            at_hi = v;
-        } else if (i == 0) {
-            return 0;
-        } else {
-            lo = at;
-        }
-    }
-    law->far = (ew_taper){hi, j->width};
-    j->big = -INFINITY;
-    if (m->kind != EW_KIND_ADD && !j->rare) {
-        for (int k = 0; k < nd.count; k++)
-            cost[k] = nd.loss[k] > j->eps ? -nd.w[k] * expm1(j->eps - nd.loss[k]) : 0.0;
-        j->big = log(m->n * above(chi, &law->far, nd.u, cost, nd.count)) - j->log_delta;
-    }
-    law->left = whole.left;
-    j->high += exp(at_hi + log(m->n) - j->log_delta) + (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
-    return 1;
-}
-
-/* Nodes that give masses of the steps under both laws, the second times e^lift, to e^{target}; returns the bound of their errors, NaN: too
- * many nodes. */
-static double mass_nodes(ew_nodes *nd, const job *j, const ew_law *law, int weight, double target, double lift)
-{
-    const ew_model *m = j->m;
-    const double y = fmin(1.4 * m->s, 0.7 * j->width);
-    const double n_y = ew_lse(ew_survey(law, weight, 0.0, 0.0, y), ew_survey(law, weight, -1.0, 0.0, y) + lift) + log(2.0);
-    double from = -10.5 - 1.0 / m->s, to = j->top, lost = INFINITY;
-    ew_nodes_bind(nd, j->ws->fine);
-    const double hu = fmin(0.5, 2.0 * EW_PI * y / fmax(1.0, n_y - target + 1.0));
-    for (int i = 0; i < 10; i++, to += 1.5, from -= 1.5) {
-        if (!ew_nodes_fill(nd, law, hu, from, to))
-            return NAN;
-        lost = exp(ew_survey_ends(law, weight, 0.0, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + exp(ew_survey_ends(law, weight, -1.0, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu) + lift);
-        if (log(lost) < target)
-            break;
-    }
-    return lost + exp(n_y) / expm1(2.0 * EW_PI * y / nd->hu);
-}
-
-/* Paths with a big step (remove, replace). */
-static int add_big(ew_contour *ct, const job *j, const ew_law *law)
-{
-    const ew_model *m = j->m;
-    const double n = m->n, scale = exp(-j->log_delta);
-    ew_nodes nd;
-    const double err = mass_nodes(&nd, j, law, EW_BIG, log(j->tol) + j->log_delta - log(n) - 3.0, j->eps);
-    if (!isfinite(err) || !isfinite(scale))
-        return isfinite(err) ? -1 : 0;
-    double *x = nd.p[EW_MID], *chi = nd.p[EW_SMALL];
-    for (int k = 0; k < nd.count; k++)
-        x[k] = nd.w[k] * exp(-nd.loss[k]);
-    const double b = above(chi, &law->far, nd.u, x, nd.count);
-    for (int k = 0; k < nd.count; k++)
-        x[k] = -nd.w[k] * expm1(-nd.loss[k]);
-    const double d = above(chi, &law->far, nd.u, x, nd.count);
-    const double none = exp(n * log1p(-b)), second = -expm1(n * log1p(-b)), more = -none * expm1(n * log1p(-d / (1.0 - b)));
-    const double moving = second > 0.0 ? exp(j->eps + log(second)) : 0.0, fixed = more - (j->eps < 600.0 ? expm1(j->eps) * second : moving);
-    ct->fixed += fixed * scale;
-    ct->moving += moving * scale;
-    ct->rate = fmax(ct->rate, 1.0);
-    const double e = (n * err * 2.2 + (1e-13 + 4.0 * EW_U * fabs(j->eps)) * (fabs(more) + fabs(more - fixed))) * scale;
-    ct->low += e;
-    ct->high += e;
-    return 1;
-}
-
-/* Paths of small steps only (add). */
-static int add_small(ew_contour *ct, const job *j, const ew_law *law)
-{
-    const ew_model *m = j->m;
-    const double n = m->n;
-    ew_nodes nd;
-    const double err = mass_nodes(&nd, j, law, EW_WHOLE, log(j->tol) + j->log_delta - log(n) - 3.0, 0.0);
-    if (!isfinite(err))
-        return 0;
-    const double a = n * log1p(-nd.out), step = n * log1p(nd.out_gap / (1.0 - nd.out)), x = j->eps + step;
-    const double fixed = -exp(a - j->log_delta) * expm1(x), moving = exp(a + x - j->log_delta);
-    ct->fixed += fixed;
-    ct->moving += moving;
-    ct->rate = fmax(ct->rate, 1.0);
-    const double e = n * err * 3.0 * exp(-j->log_delta) + EW_U * (exp(a - j->log_delta) * 16.0 * (fabs(j->eps) + fabs(step)) + 100.0 * fabs(fixed) * (1.0 + n * nd.out));
-    ct->low += e;
-    ct->high += e;
-    return 1;
-}
 
 typedef struct {
     double at, small, mid; /* where; logs of the Chernoff bounds of both parts over delta */
@@ -252,11 +23,11 @@ typedef struct {
     ew_saddle sp[EW_CLASSES];
 } cut;
 
-static int weigh(cut *k, const job *j, ew_law *law, int split)
+static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
 {
     ew_nodes nd;
     law->split = (ew_taper){k->at, split ? j->width : 0.0};
-    if (!(j->m->kind == EW_KIND_ADD && split ? spread_nodes(&nd, j, law, 0.08 * j->width) : survey_nodes(&nd, j, law)))
+    if (!(j->m->kind == EW_KIND_ADD && split ? ew_spread_nodes(&nd, j, law, 0.08 * j->width) : ew_survey_nodes(&nd, j, law)))
         return 0;
     double variance = 0.0;
     for (int i = 0; i < nd.count; i++)
@@ -266,7 +37,7 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
     if (j->m->kind == EW_KIND_ADD && split) { /* all small: S > eps but for this */
         double best = INFINITY;
         for (double s = start; s < 1e4 * start; s *= 1.6) {
-            const double v = backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
+            const double v = ew_backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
             const double e = v + s * ew_line_eps(law, j->eps) + 8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(fmax(1.001, s) - 1.0);
             if (e < best) {
                 best = e;
@@ -288,14 +59,14 @@ static int weigh(cut *k, const job *j, ew_law *law, int split)
 }
 
 /* Chernoff bound of a part over delta, with the quadrature error of its generating function. */
-static double chernoff(const job *j, const ew_law *law, int cls, double c)
+static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
 {
     const double n = j->m->n;
     ew_nodes nd;
     ew_moments at;
     double hu = fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width);
     for (int i = 0; i < 3; i++, hu *= 0.5) {
-        if (!spread_nodes(&nd, j, law, hu))
+        if (!ew_spread_nodes(&nd, j, law, hu))
             return INFINITY;
         ew_moments_at(&at, &nd, c);
         const double a = at.m;
@@ -316,13 +87,13 @@ static double chernoff(const job *j, const ew_law *law, int cls, double c)
 }
 
 /* One part: its line, or nothing but an error where it is far below the tolerance. */
-static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, const ew_saddle *sp, double size)
+static int add_part(ew_contour *ct, const ew_job *j, const ew_law *law, int cls, const ew_saddle *sp, double size)
 {
     ew_nodes nd;
     ew_saddle here = *sp;
     if (size < log(j->tol) - 3.0) {
         double c = sp->c, bound = INFINITY;
-        if (survey_nodes(&nd, j, law)) /* the smallest tilt that will do: no bound is easier to certify */
+        if (ew_survey_nodes(&nd, j, law)) /* the smallest tilt that will do: no bound is easier to certify */
             for (double next = c; size < log(j->tol) - 6.0 && next > 1e-3 * sp->c; next *= 0.85) {
                 ew_moments_at(&here.at, &nd, next);
                 size = ew_log_power(&here.at, j->m->n, cls) - next * ew_line_eps(law, j->eps) + ew_log_kernel(next) - j->log_delta;
@@ -336,7 +107,7 @@ static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, co
             return 1;
         }
     }
-    if (!survey_nodes(&nd, j, law))
+    if (!ew_survey_nodes(&nd, j, law))
         return 0;
     ew_moments_at(&here.at, &nd, sp->c);
     return ew_line(ct, law, &nd, cls, &here, j->limit, j->ws);
@@ -345,7 +116,7 @@ static int add_part(ew_contour *ct, const job *j, const ew_law *law, int cls, co
 enum { CUTS = 11 };
 
 /* u where the loss is about f times what decides (remove, replace: eps; add: the distance to the largest loss) */
-static double place_split(const job *j, double f)
+static double place_split(const ew_job *j, double f)
 {
     const ew_model *m = j->m;
     const double l = f * (m->kind == EW_KIND_ADD ? -m->n * m->log1mq - j->eps : j->eps);
@@ -354,7 +125,7 @@ static double place_split(const job *j, double f)
 }
 
 /* All parts of one way to sort the steps; 0: too expensive. */
-static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int split)
+static int assemble(ew_contour *ct, const ew_job *j, ew_law *law, const cut *k, int split)
 {
     const int add = j->m->kind == EW_KIND_ADD;
     law->split = (ew_taper){k->at, split ? j->width : 0.0};
@@ -369,27 +140,27 @@ static int assemble(ew_contour *ct, const job *j, ew_law *law, const cut *k, int
         ct->low += exp(k->small);
         ct->high += exp(k->small);
         ct->rate = fmax(ct->rate, k->rate);
-        if (!add_small(ct, j, law))
+        if (!ew_add_small(ct, j, law))
             return 0;
     } else if (!add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small)) {
         return 0;
     }
     if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
         return 0;
-    return (add || j->rare || add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
+    return (add || j->rare || ew_add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
 }
 
 /* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta is far from that, size
  * tells the log of how far.  *way: the place among the cuts to try first, and the one that did. */
 int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
-    job j = begin(m, eps, log_delta, tol, ws);
+    ew_job j = ew_job_begin(m, eps, log_delta, tol, ws);
     j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
     const int add = m->kind == EW_KIND_ADD;
     ew_law law = {.m = m, .edge = add && eps > -0.5 * m->n * m->log1mq};
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
     j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s); /* the second law's too */
-    if (!place_far(&law, &j))
+    if (!ew_place_far(&law, &j))
         return 0;
     /* rounding costs e^{size} units: what the tolerance leaves */
     const double limit = fmin(22.0, fmax(6.0, log(tol) + 29.5));
@@ -447,7 +218,7 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
  * rest obeys Chernoff's inequality.  INFINITY: not even that. */
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws)
 {
-    job j = begin(m, 0.0, log_delta, 0.1, ws);
+    ew_job j = ew_job_begin(m, 0.0, log_delta, 0.1, ws);
     j.rare = 1;
     const double rare = fmax(1.0, log(m->n) - log_delta + 1.5), far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
     ew_law law = {.m = m, .far = {far + 4.0 * j.width, j.width}};

@@ -1,0 +1,152 @@
+/* far.c - how far out a step is big: where the taper `far` of a law stands, and what leaving big steps to a count costs (split.c). */
+#include "split.h"
+#include "kernels.h"
+
+#include <math.h>
+
+/* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
+double ew_rare_from(const ew_model *m, double log_mass)
+{
+    const double rare = fmax(1.0, log(m->n) - log_mass);
+    return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+}
+
+/* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
+ew_law ew_capped(const ew_model *m, double log_mass)
+{
+    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
+    ew_law law = {.m = m, .far = {at, width}};
+    if (m->kind == EW_KIND_REPLACE)
+        law.left = (ew_taper){-at, width};
+    return law;
+}
+
+ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
+{
+    const double scale = m->kind == EW_KIND_ADD ? fmin(fabs(eps), -m->n * m->log1mq - eps) : fabs(eps);
+    return (ew_job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
+}
+
+int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu)
+{
+    ew_nodes_bind(nd, j->ws->coarse);
+    return ew_nodes_fill(nd, law, hu, -10.5 - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0), j->top);
+}
+
+int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law)
+{
+    return ew_spread_nodes(nd, j, law, fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width));
+}
+
+/* log M(-s)^power of a class with its quadrature error; NaN where that is not small. */
+double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n)
+{
+    ew_moments at;
+    ew_moments_at(&at, nd, -s);
+    double err = INFINITY;
+    for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0); y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
+        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) / expm1(2.0 * EW_PI * y / nd->hu));
+    err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
+    const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
+    return n * err < 0.2 * at.m ? v : NAN;
+}
+
+enum { BACK = 10 };
+
+/* e(eps - L) of every node (see `big` above) */
+static void missing(double *e, const ew_job *j, const ew_nodes *nd, const double *back, const double *tilt)
+{
+    const ew_model *m = j->m;
+    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin, eps = j->eps + j->margin;
+    for (int k = 0; k < nd->count; k++) {
+        const double x = eps - nd->loss[k];
+        if (m->kind == EW_KIND_ADD) {
+            e[k] = nd->lp[k] < gap ? -expm1(nd->lp[k] - gap) : 0.0;
+        } else if (j->rare) {
+            e[k] = 1.0;
+        } else {
+            double least = fmin(700.0, x);
+            for (int i = 0; i < BACK; i++)
+                if (back[i] + tilt[i] * x < least)
+                    least = back[i] + tilt[i] * x;
+            e[k] = exp(least) + (m->kind == EW_KIND_REPLACE ? exp(fmin(700.0, x + j->left)) : 0.0);
+            if (m->kind == EW_KIND_REMOVE)
+                e[k] = fmin(e[k], x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
+        }
+    }
+}
+
+/* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that allows. */
+int ew_place_far(ew_law *law, ew_job *j)
+{
+    const ew_model *m = j->m;
+    ew_law whole = {.m = m};
+    ew_nodes nd;
+    if (m->kind == EW_KIND_REPLACE) { /* M(-s) of the whole law would speak of its far left tail only */
+        j->left = j->log_delta + log(j->tol) - 12.0 - fabs(j->eps);
+        whole = ew_capped(m, j->left);
+        j->top = fmax(j->top, whole.far.at + 5.0 * j->width);
+    }
+    if (!ew_survey_nodes(&nd, j, &whole))
+        return 0;
+    double back[BACK], tilt[BACK];
+    for (int i = 0; i < BACK; i++)
+        back[i] = tilt[i] = NAN;
+    if (((m->kind == EW_KIND_REMOVE && m->n > 8.0) || m->kind == EW_KIND_REPLACE) && !j->rare) {
+        double s = 2.0;
+        const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
+        for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
+            tilt[i] = s;
+            back[i] = ew_backward(j, &whole, &nd, m->kind == EW_KIND_REPLACE ? EW_SMALL : EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
+        }
+    }
+    const ew_law plain = {.m = m};
+    if (!ew_spread_nodes(&nd, j, &plain, 0.05 * j->width))
+        return 0;
+    double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
+    missing(cost, j, &nd, back, tilt);
+    for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
+        cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
+    double lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
+    const double most = log(j->tol) + j->log_delta - log(m->n) - 3.0;
+    for (int i = 0; i < 14; i++) {
+        const double at = i == 0 ? hi : 0.5 * (lo + hi);
+        const ew_taper t = {at, j->width};
+        int first = 0; /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
+        while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
+            first++;
+        const double v = log(ew_above(chi, &t, nd.u + first + 1, cost + first, nd.count - 1 - first) * 1.01);
+        if (v <= most) {
+            hi = at;
+            at_hi = v;
+        } else if (i == 0) {
+            return 0;
+        } else {
+            lo = at;
+        }
+    }
+    law->far = (ew_taper){hi, j->width};
+    j->big = -INFINITY;
+    if (m->kind != EW_KIND_ADD && !j->rare) {
+        for (int k = 0; k < nd.count; k++)
+            cost[k] = nd.loss[k] > j->eps ? -nd.w[k] * expm1(j->eps - nd.loss[k]) : 0.0;
+        j->big = log(m->n * ew_above(chi, &law->far, nd.u, cost, nd.count)) - j->log_delta;
+    }
+    law->left = whole.left;
+    j->high += exp(at_hi + log(m->n) - j->log_delta) + (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
+    return 1;
+}
+
+/* Sum of x (1 - chi(u)); scratch: log(1 - chi). */
+EW_CLONES
+double ew_above(double *scratch, const ew_taper *t, const double *u, const double *x, int count)
+{
+    double sum = 0.0;
+    for (int k = 0; k < count; k++)
+        scratch[k] = 0.0;
+    ew_taper_add(scratch, t, u, 1.0, 1, count);
+#pragma omp simd reduction(+ : sum)
+    for (int k = 0; k < count; k++)
+        sum += x[k] * ew_k_exp(scratch[k]);
+    return sum;
+}
