@@ -6,6 +6,7 @@
  *     M'(c)    = gap_p - gap_q + sum w (loss (e^{c loss} - 1) + E2(-loss)).
  * Where c |loss| is large there is nothing to cancel, and plain sums in units of their largest term do.
  */
+#include "kernels.h"
 #include "law.h"
 #include "special.h"
 
@@ -27,10 +28,50 @@ void *ew_take(ew_arena *arena, size_t count, size_t size)
 
 static int nodes_take(ew_table *tb, size_t count, ew_arena *arena)
 {
-    double **all[] = {&tb->loss, &tb->lw, &tb->w, &tb->e2m, &tb->p, &tb->u, &tb->l1, &tb->cp, &tb->cq};
+    double **all[] = {&tb->loss, &tb->lw, &tb->w, &tb->e2m, &tb->p, &tb->u, &tb->dp, &tb->dq, &tb->cp, &tb->cq};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         *all[i] = ew_take(arena, count + 4, sizeof(double)); /* room to pad a block of four */
     return !arena->failed;
+}
+
+/* The loops below run over whole blocks of four; what fills the last one has weight 0. */
+
+EW_CLONES
+static void weigh(double *restrict w, double *restrict e2m, const double *restrict lw, const double *restrict loss, int count)
+{
+    for (int i = 0; i < count; i++)
+        w[i] = ew_k_exp(lw[i]);
+    for (int i = 0; i < count; i++)
+        e2m[i] = ew_k_expm1mx(-loss[i]);
+}
+
+/* p = w e^{c loss}; sums of w (E2(c loss) + c E2(-loss)), w (loss (e^{c loss} - 1) + E2(-loss)), p loss^2 */
+EW_CLONES
+static void tilted(double out[3], double *restrict p, const double *restrict w, const double *restrict e2m, const double *restrict loss,
+                   int count, double c)
+{
+    double m0[4] = {0}, m1[4] = {0}, m2[4] = {0};
+    for (int i = 0; i < count; i += 4)
+        for (int k = 0; k < 4; k++) {
+            const double l = loss[i + k], x = c * l, e = ew_k_expm1mx(x), f = w[i + k], r = f * (1.0 + (e + x));
+            p[i + k] = r;
+            m0[k] += f * (e + c * e2m[i + k]);
+            m1[k] += f * (l * (e + x) + e2m[i + k]);
+            m2[k] += r * l * l;
+        }
+    out[0] = (m0[0] + m0[1]) + (m0[2] + m0[3]);
+    out[1] = (m1[0] + m1[1]) + (m1[2] + m1[3]);
+    out[2] = (m2[0] + m2[1]) + (m2[2] + m2[3]);
+}
+
+EW_CLONES
+static double excess(const double *restrict w, const double *restrict e2m, const double *restrict loss, int count, double c)
+{
+    double m0[4] = {0};
+    for (int i = 0; i < count; i += 4)
+        for (int k = 0; k < 4; k++)
+            m0[k] += w[i + k] * (ew_k_expm1mx(c * loss[i + k]) + c * e2m[i + k]);
+    return (m0[0] + m0[1]) + (m0[2] + m0[3]);
 }
 
 static int is_laplace(const ew_part *part) { return part->layer[0].kind == EW_LAPLACE; }
@@ -49,7 +90,7 @@ int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, dou
     if (arena->failed)
         return 0;
     /* all arrays are as long as what is left allows, then cut to what was used */
-    const size_t before = arena->used, left = (arena->size - before) / (9 * sizeof(double)), room = left > MOST ? MOST : left;
+    const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double)), room = left > MOST ? MOST : left;
     if (room < 1024 || !nodes_take(tb, room - 32, arena))
         return 0;
     tb->gap_p = tb->gap_q = 0.0;
@@ -76,28 +117,33 @@ int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, dou
             const int at = tb->count++;
             tb->loss[at] = l;
             tb->lw[at] = log(w * ly->share);
-            tb->u[at] = tb->l1[at] = tb->cp[at] = tb->cq[at] = 0.0;
+            tb->u[at] = tb->dp[at] = tb->dq[at] = tb->cp[at] = tb->cq[at] = 0.0;
             p += w;
             q += w * exp(-l);
         }
         tb->gap_p += ly->share * (p - 1.0);
         tb->gap_q += ly->share * (q - 1.0);
     }
-    const double *old[] = {tb->loss, tb->lw, tb->u, tb->l1, tb->cp, tb->cq};
+    const double *old[] = {tb->loss, tb->lw, tb->u, tb->dp, tb->dq, tb->cp, tb->cq};
     arena->used = before;
     nodes_take(tb, (size_t)tb->count, arena);
-    double *now[] = {tb->loss, tb->lw, tb->u, tb->l1, tb->cp, tb->cq};
-    for (int a = 0; a < 6; a++) /* each array moves down or stays */
+    double *now[] = {tb->loss, tb->lw, tb->u, tb->dp, tb->dq, tb->cp, tb->cq};
+    for (int a = 0; a < 7; a++) /* each array moves down or stays */
         for (int i = 0; i < tb->count; i++)
             now[a][i] = old[a][i];
     tb->least = INFINITY;
     tb->most = -INFINITY;
+    for (int i = tb->count; i < ((tb->count + 3) & ~3); i++)
+        tb->lw[i] = -INFINITY, tb->loss[i] = tb->p[i] = 0.0; /* blocks of four */
+    weigh(tb->w, tb->e2m, tb->lw, tb->loss, (tb->count + 3) & ~3);
     for (int i = 0; i < tb->count; i++) {
-        tb->w[i] = exp(tb->lw[i]);
-        tb->e2m[i] = ew_expm1mx(-tb->loss[i]);
         tb->least = fmin(tb->least, tb->loss[i]);
         tb->most = fmax(tb->most, tb->loss[i]);
     }
+    for (int k = 0; k < part->layers; k++)
+        if (part->layer[k].kind == EW_MIXTURE)
+            tb->gap_err += ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_quad(&tb->seg[k], -1.0, 0.0) +
+                           ew_mixture_ends(tb, k, 0.0) + ew_mixture_ends(tb, k, -1.0);
     return 1;
 }
 
@@ -132,13 +178,11 @@ void ew_table_tilt(ew_table *tb, double c)
     }
     double m0 = 0.0, m1 = 0.0, m2 = 0.0;
     if (c * fmax(tb->most, -tb->least) < 30.0) {
-        for (int i = 0; i < tb->count; i++) {
-            const double l = tb->loss[i], x = c * l, w = tb->w[i], e = ew_expm1mx(x), p = w * (1.0 + (e + x));
-            tb->p[i] = p;
-            m0 += w * (e + c * tb->e2m[i]);
-            m1 += w * (l * (e + x) + tb->e2m[i]);
-            m2 += p * l * l;
-        }
+        double m[3];
+        tilted(m, tb->p, tb->w, tb->e2m, tb->loss, (tb->count + 3) & ~3, c);
+        m0 = m[0];
+        m1 = m[1];
+        m2 = m[2];
         m0 += tb->gap_p + c * (tb->gap_p - tb->gap_q);
         m1 += tb->gap_p - tb->gap_q;
         tb->mass = 1.0 + m0;
@@ -202,12 +246,7 @@ void ew_table_errors(ew_table *tb)
         if (tb->part->layer[k].kind == EW_ATOMS) /* gap_p and gap_q were added up, too */
             err += small ? EW_U * (tb->part->layer[k].p + 8.0) * (1.0 + 2.0 * c) * tb->part->layer[k].share * (1.0 + tb->gap_q) : 0.0;
     if (small) { /* the identities behind gap_p and gap_q hold for the integrals */
-        double q = 0.0;
-        for (int k = 0; k < tb->part->layers; k++)
-            if (tb->part->layer[k].kind == EW_MIXTURE)
-                q += (1.0 + c) * (ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_ends(tb, k, 0.0)) +
-                     c * (ew_mixture_quad(&tb->seg[k], -1.0, 0.0) + ew_mixture_ends(tb, k, -1.0));
-        err += q;
+        err += (1.0 + 2.0 * c) * tb->gap_err;
     }
     tb->real_err = 1.01 * (err / tb->mass + quad(tb, c, 0.0)) + EW_U * (4.0 + 2.0 * fabs(tb->shift));
     tb->r0 = EW_U * r0 / tb->mass;
@@ -223,11 +262,10 @@ double ew_table_chernoff(const ew_table *tb, double c)
         tilt_laplace(&at, c);
         return at.log_m + EW_U * (24.0 + 8.0 * at.shift);
     }
-    double sum = 0.0, top = 0.0, ends = 0.0, err = 0.0;
+    double sum = 0.0, top = 0.0;
     const double most = c * fmax(tb->most, -tb->least);
     if (most < 30.0) {
-        for (int i = 0; i < tb->count; i++)
-            sum += tb->w[i] * (ew_expm1mx(c * tb->loss[i]) + c * tb->e2m[i]);
+        sum = excess(tb->w, tb->e2m, tb->loss, (tb->count + 3) & ~3, c);
         sum += tb->gap_p + c * (tb->gap_p - tb->gap_q);
     } else {
         top = -INFINITY;
@@ -238,11 +276,7 @@ double ew_table_chernoff(const ew_table *tb, double c)
     }
     at.shift = top;
     at.mass = most < 30.0 ? 1.0 + sum : sum;
-    err = quad(&at, c, 0.0);
-    for (int k = 0; k < tb->part->layers; k++)
-        if (tb->part->layer[k].kind == EW_MIXTURE)
-            ends += (1.0 + 2.0 * c) * (ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_quad(&tb->seg[k], -1.0, 0.0) +
-                                       ew_mixture_ends(tb, k, 0.0) + ew_mixture_ends(tb, k, -1.0));
+    const double err = quad(&at, c, 0.0), ends = (1.0 + 2.0 * c) * tb->gap_err;
     if (!(err < 0.1))
         return INFINITY;
     const double log_m = most < 30.0 ? log1p(sum) : top + log(sum);
@@ -276,23 +310,44 @@ int ew_turns_take(ew_turns *tn, int count, ew_arena *arena)
     return !arena->failed;
 }
 
-static void expm1_i(double *re, double *im, double x)
+/* e^{i t loss} - 1 */
+EW_CLONES
+static void expm1_i(double *restrict re, double *restrict im, const double *restrict loss, int count, double t)
 {
-    const double s = sin(0.5 * x);
-    *re = -2.0 * s * s;
-    *im = sin(x);
+    for (int i = 0; i < count; i++) {
+        double s, c;
+        ew_k_sincos(&s, &c, 0.5 * t * loss[i]);
+        re[i] = -2.0 * s * s;
+        im[i] = 2.0 * s * c;
+    }
 }
 
-/* Ready for blocks with step h; pads to a multiple of four. */
+/* The same where angles are too large for ew_k_sincos. */
+static void turned_far(double *re, double *im, const double *loss, int count, double t)
+{
+    for (int i = 0; i < count; i++) {
+        const double s = sin(0.5 * t * loss[i]);
+        re[i] = -2.0 * s * s;
+        im[i] = sin(t * loss[i]);
+    }
+}
+
+static void turn(double *re, double *im, const ew_table *tb, double t)
+{
+    const int padded = (tb->count + 3) & ~3;
+    if (t * fmax(tb->most, -tb->least) < 1e6)
+        expm1_i(re, im, tb->loss, padded, t);
+    else
+        turned_far(re, im, tb->loss, padded, t);
+}
+
+/* Ready for blocks with step h. */
 void ew_table_turn(ew_turns *tn, const ew_table *tb, double h)
 {
+    turn(tn->ar, tn->ai, tb, h);
     for (int i = 0; i < ((tb->count + 3) & ~3); i++) {
-        const double l = i < tb->count ? tb->loss[i] : 0.0;
-        expm1_i(&tn->ar[i], &tn->ai[i], h * l);
         tn->wr[i] = 1.0 + tn->ar[i];
         tn->wi[i] = tn->ai[i];
-        if (i >= tb->count)
-            tb->p[i] = 0.0;
     }
 }
 
@@ -336,29 +391,38 @@ static void laplace_ratio(double out[2], const ew_table *tb, double t)
     out[1] = (br * xi + bi * xr) / tb->mass;
 }
 
+/* log and angle of 1 + x + i y */
+EW_CLONES
+static void polar(double *restrict log_mod, double *restrict angle, const double *restrict x, const double *restrict y, int count)
+{
+    for (int j = 0; j < count; j++) {
+        const double m = 2.0 * x[j] + (x[j] * x[j] + y[j] * y[j]), mod = (1.0 + x[j]) * (1.0 + x[j]) + y[j] * y[j];
+        log_mod[j] = 0.5 * ew_k_log_of(mod > 1e-300 ? mod : 1e-300, m, 0.0);
+        angle[j] = ew_k_atan2(y[j], 1.0 + x[j]);
+    }
+}
+
 /* log|M(c+it)/M(c)|, its angle and a bound of the relative error of the ratio, at t = j h, j = from .. from + count - 1 (count <= BLOCK). */
 void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from, int count)
 {
     double re[BLOCK], im[BLOCK];
     const int padded = (tb->count + 3) & ~3, plain = is_laplace(tb->part);
     if (!plain) {
-        for (int i = 0; i < tb->count; i++)
-            expm1_i(&tn->er[i], &tn->ei[i], from * h * tb->loss[i]);
-        for (int i = tb->count; i < padded; i++)
-            tn->er[i] = tn->ei[i] = 0.0;
+        turn(tn->er, tn->ei, tb, from * h);
         advance(re, im, padded / 4, count, (const double (*)[4])tb->p, (const double (*)[4])tn->wr, (const double (*)[4])tn->wi,
                 (const double (*)[4])tn->ar, (const double (*)[4])tn->ai, (double (*)[4])tn->er, (double (*)[4])tn->ei);
     }
     const double q = plain ? 0.0 : quad(tb, tb->c, (from + count) * h) + quad(tb, tb->c, 0.0);
     for (int j = 0; j < count; j++) {
-        const double t = (from + j) * h;
         double ratio[2];
         if (plain)
-            laplace_ratio(ratio, tb, t);
-        const double x = plain ? ratio[0] : re[j] / tb->mass, y = plain ? ratio[1] : im[j] / tb->mass;
-        const double m = 2.0 * x + (x * x + y * y), mod = fmax(1e-300, (1.0 + x) * (1.0 + x) + y * y);
-        log_mod[j] = 0.5 * (m < -0.5 ? log(mod) : log1p(m));
-        angle[j] = atan2(y, 1.0 + x);
+            laplace_ratio(ratio, tb, (from + j) * h);
+        re[j] = plain ? ratio[0] : re[j] / tb->mass;
+        im[j] = plain ? ratio[1] : im[j] / tb->mass;
+    }
+    polar(log_mod, angle, re, im, count);
+    for (int j = 0; j < count; j++) {
+        const double t = (from + j) * h, x = re[j], y = im[j], mod = fmax(1e-300, (1.0 + x) * (1.0 + x) + y * y);
         const double round = fmin(2.0 * tb->r0 + t * tb->r2, t * tb->r1) + 4.0 * EW_U * (fabs(x) + fabs(y)) + (t > 0.0 ? q : 0.0);
         err[j] = round / sqrt(mod);
     }

@@ -54,8 +54,8 @@ typedef struct {
     ew_segment *seg;
     int count;
     double *loss, *lw, *w, *e2m, *p;   /* loss, log and value of the weight, e^{-loss} - 1 + loss, tilted weight */
-    double *u, *l1, *cp, *cq;          /* mixture: abscissa, d loss/du, second derivatives of log v_P, log v_Q */
-    double gap_p, gap_q;               /* sum w - 1, sum w e^{-loss} - 1: known exactly */
+    double *u, *dp, *dq, *cp, *cq;     /* mixture: abscissa, first and second derivatives of log v_P, log v_Q */
+    double gap_p, gap_q, gap_err;      /* sum w - 1, sum w e^{-loss} - 1: known exactly; how far the nodes' sums may be from that */
     double least, most;                /* of the losses */
     double c, shift, mass;             /* tilt; p = w e^{c loss - shift}; their sum */
     double log_m, k1, k2;              /* K(c), K'(c), K''(c) */

@@ -13,6 +13,7 @@
  *          (arg v(u + i(y+b)) + arg v(u + i(y-b)))/2, of one sign still where args grow with height, which they do while (y+b) span <= pi/2:
  *          d arg v/dy = sum alpha_i a_i a_j cos((alpha_i - alpha_j) y)/|v|^2.
  */
+#include "kernels.h"
 #include "law.h"
 #include "special.h"
 
@@ -44,30 +45,66 @@ static double log_v(double out[2], const ew_atom *a, int count, double s, double
     return top > 0.0 ? top + log(m0) : less_1 > -0.5 ? log1p(less_1) : log(m0);
 }
 
-/* Put node k of the part at u; log of its weight, loss. */
-static void put(ew_table *tb, const ew_layer *ly, int k, double u, double log_h)
+enum { CHUNK = 8 };
+
+/* The same at u[0 .. CHUNK): log v, its derivatives.  No exponent above 300. */
+EW_CLONES
+static void log_v_chunk(double *restrict lv, double *restrict d1, double *restrict d2, const double *restrict u, const ew_atom *a, int count, double s)
 {
-    double dp[2], dq[2];
-    const double lp = log_v(dp, ly->first, ly->p, ly->scale, u), lq = log_v(dq, ly->first + ly->p, ly->q, ly->scale, u);
-    tb->u[k] = u;
-    tb->loss[k] = lp - lq;
-    tb->lw[k] = log_h - 0.5 * u * u + lp;
-    tb->l1[k] = dp[0] - dq[0];
-    tb->cp[k] = dp[1];
-    tb->cq[k] = dq[1];
+    double less_1[CHUNK] = {0.0}, m0[CHUNK] = {0.0}, m1[CHUNK] = {0.0}, m2[CHUNK] = {0.0};
+    for (int i = 0; i < count; i++) {
+        const double k = a[i].at / s, w = a[i].weight;
+        for (int j = 0; j < CHUNK; j++) {
+            const double e = ew_k_expm1(k * (u[j] - 0.5 * k)), x = w * (1.0 + e);
+            less_1[j] += w * e;
+            m0[j] += x;
+            m1[j] += x * k;
+            m2[j] += x * k * k;
+        }
+    }
+    for (int j = 0; j < CHUNK; j++) {
+        lv[j] = ew_k_log_of(m0[j], less_1[j], 0.0);
+        d1[j] = m1[j] / m0[j];
+        d2[j] = m2[j] / m0[j] - d1[j] * d1[j];
+    }
+}
+
+static void log_v_at(double *lv, double *d1, double *d2, const double *u, const ew_atom *a, int count, double s)
+{
+    double top = 0.0;
+    for (int i = 0; i < count; i++) {
+        const double k = a[i].at / s;
+        top = fmax(top, fmax(k * (u[0] - 0.5 * k), k * (u[CHUNK - 1] - 0.5 * k)));
+    }
+    if (count > 1 && top < 300.0) {
+        log_v_chunk(lv, d1, d2, u, a, count, s);
+        return;
+    }
+    for (int j = 0; j < CHUNK; j++) {
+        double d[2];
+        lv[j] = log_v(d, a, count, s, u[j]);
+        d1[j] = d[0];
+        d2[j] = d[1];
+    }
+}
+
+/* CHUNK nodes from place `at` of the part on, at u: losses, logs of the weights. */
+static void put(ew_table *tb, const ew_layer *ly, int at, const double *u, double log_h)
+{
+    double lp[CHUNK], lq[CHUNK];
+    log_v_at(lp, tb->dp + at, tb->cp + at, u, ly->first, ly->p, ly->scale);
+    log_v_at(lq, tb->dq + at, tb->cq + at, u, ly->first + ly->p, ly->q, ly->scale);
+    for (int j = 0; j < CHUNK; j++) {
+        tb->u[at + j] = u[j];
+        tb->loss[at + j] = lp[j] - lq[j];
+        tb->lw[at + j] = log_h - 0.5 * u[j] * u[j] + lp[j];
+    }
 }
 
 double ew_mixture_loss(const ew_layer *ly, double u)
 {
     double d[2];
     return log_v(d, ly->first, ly->p, ly->scale, u) - log_v(d, ly->first + ly->p, ly->q, ly->scale, u);
-}
-
-static double slope_q(const ew_layer *ly, double u)
-{
-    double d[2];
-    log_v(d, ly->first + ly->p, ly->q, ly->scale, u);
-    return fabs(d[0]);
 }
 
 /* Step in u for |Im z| <= t, errors about e^{-floor}; fills in the extents of the centres. */
@@ -109,22 +146,22 @@ int ew_mixture_fill(ew_table *tb, int k, double hu, double c_max, double floor, 
     int at = tb->count;
     sg->begin = at;
     sg->hu = hu;
-    for (int side = 0; side < 2; side++)
-        for (int i = side; ; i++, at++) {
-            if (at >= room)
+    for (int side = 0; side < 2; side++) {
+        int done = 0;
+        for (int i = side; !done; i += CHUNK) { /* chunks outwards, until terms and their slope are low enough */
+            double u[CHUNK];
+            if (at + CHUNK > room)
                 return 0;
-            const double u = (side ? -i : i) * hu;
+            for (int j = 0; j < CHUNK; j++)
+                u[j] = (side ? -(i + j) : i + j) * hu;
             put(tb, ly, at, u, log_h);
-            const double f = tb->lw[at] + fmax(c_max * tb->loss[at], fmax(0.0, -tb->loss[at]));
-            if (!(f < -floor))
-                continue;
-            if (side ? -u - sg->q_max > 0.5 : u - (1.0 + c_max) * sg->p_max - c_max * slope_q(ly, u) > 0.5) {
-                if (side == 0)
-                    sg->top = at;
-                at++;
-                break;
-            }
+            for (int j = 0; j < CHUNK && !done; j++, at++)
+                done = tb->lw[at] + fmax(c_max * tb->loss[at], fmax(0.0, -tb->loss[at])) < -floor &&
+                       (side ? -u[j] - sg->q_max : u[j] - (1.0 + c_max) * sg->p_max + c_max * tb->dq[at]) > 0.5;
         }
+        if (side == 0)
+            sg->top = at - 1;
+    }
     sg->count = at - sg->begin;
     tb->count = at;
     return 1;
@@ -135,9 +172,10 @@ double ew_mixture_quad(const ew_segment *sg, double c, double t)
 {
     const double turn = t * (sg->p_max + sg->q_max), most = 0.95 * EW_PI / fmax(fmax(sg->q_span, c < 0.0 ? sg->p_span : 0.0), 1e-3);
     double best = INFINITY, y = fmin(most, fmax(0.1, 2.0 * EW_PI / sg->hu - turn));
-    for (int i = 0; i < 6; i++, y *= 0.75) {
-        const double loss = 0.5 * y * y + turn * y - fmax(c, 0.0) * log(cos(0.5 * y * sg->q_span)) - log(expm1(2.0 * EW_PI * y / sg->hu));
-        best = fmin(best, loss);
+    const int tries = sg->q_span > 0.0 && c > 0.0 ? 4 : 1; /* without the cosine the first y is the best */
+    for (int i = 0; i < tries; i++, y *= 0.7) {
+        const double far = 2.0 * EW_PI * y / sg->hu, less = tries > 1 ? c * log(cos(0.5 * y * sg->q_span)) : 0.0;
+        best = fmin(best, 0.5 * y * y + turn * y - less - (far > 36.0 ? far : log(expm1(far))));
     }
     return 2.0 * exp(best) * (1.0 + 1e-9);
 }
@@ -146,9 +184,8 @@ double ew_mixture_quad(const ew_segment *sg, double c, double t)
 double ew_mixture_ends(const ew_table *tb, int k, double c)
 {
     const ew_segment *sg = &tb->seg[k];
-    const ew_layer *ly = &tb->part->layer[k];
     const int e = sg->top, b = sg->begin + sg->count - 1;
-    const double up = tb->u[e] - fmax(0.0, 1.0 + c) * sg->p_max - fmax(0.0, c) * slope_q(ly, tb->u[e]);
+    const double up = tb->u[e] - fmax(0.0, 1.0 + c) * sg->p_max + fmax(0.0, c) * tb->dq[e];
     const double down = -tb->u[b] - (c < 0.0 ? -c * sg->q_max : 0.0);
     if (!(up > 0.3 && down > 0.3))
         return INFINITY;
@@ -172,6 +209,28 @@ static double turned(double out[2], const ew_atom *a, int count, double s, doubl
     return 2.0 * less + im * im;
 }
 
+/* The sums of ew_mixture_far for mixtures of at most two, one of them at 0: then d log v/du over the other centre is its share. */
+EW_CLONES
+static void far_pair(double out[2], const double *restrict p, const double *restrict dp, const double *restrict dq, int count, double kp, double kq,
+                     double c, double y, double T)
+{
+    const double ap = kp > 0.0 ? 1.0 / kp : 0.0, aq = kq > 0.0 ? 1.0 / kq : 0.0;
+    const double sp = sin(0.5 * kp * y), sq = sin(0.5 * kq * y), vp = 2.0 * sp * sp, vq = 2.0 * sq * sq, ip = sin(kp * y), iq = sin(kq * y);
+    double sum[4] = {0}, size[4] = {0};
+    for (int i = 0; i < count; i += 4)
+        for (int k = 0; k < 4; k++) {
+            const int j = i + k < count ? i + k : count - 1;
+            const double w = i + k < count ? p[j] : 0.0, a = dp[j] * ap, b = -dq[j] * aq;
+            const double lp = 0.5 * ew_k_log1p(-2.0 * a * (1.0 - a) * vp), lq = 0.5 * ew_k_log1p(-2.0 * b * (1.0 - b) * vq);
+            const double arg = ew_k_atan2(a * ip, 1.0 - a * vp) + ew_k_atan2(b * iq, 1.0 - b * vq);
+            const double psi = 0.5 * y * y + (1.0 + c) * lp - c * lq - T * arg, big = 0.5 * y * y - (1.0 + c) * lp - c * lq + T * arg;
+            sum[k] += w * ew_k_expm1(psi);
+            size[k] += w * 1e-11 * big * (psi > 0.0 ? ew_k_exp(psi) : 1.0);
+        }
+    out[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    out[1] = (size[0] + size[1]) + (size[2] + size[3]);
+}
+
 /* sup over t >= T of |M_layer(c + it)| - M_layer(c), in units of e^{tb->shift}, from the nodes tilted to c; *slack grows by its error. */
 double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
 {
@@ -181,26 +240,34 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
     const double c = tb->c;
     for (int i = sg->begin; i < sg->begin + sg->count; i++) {
         mass += tb->p[i];
-        d += tb->p[i] * tb->l1[i];
+        d += tb->p[i] * (tb->dp[i] - tb->dq[i]);
         curve += tb->p[i] * ((1.0 + c) * tb->cp[i] - c * tb->cq[i]);
     }
     const double span = fmax(1e-3, fmax(sg->p_span, sg->q_span)), limit = 0.5 * EW_PI / span, widest = fmax(sg->p_max, sg->q_max);
     double y = T * d / mass / fmax(0.25, 1.0 - curve / mass);
     y = fmin(y, fmin(0.45 * limit, 0.9 * EW_PI / fmax(widest, 1e-3)));
-    for (int i = sg->begin; i < sg->begin + sg->count; i++) {
-        if (!(tb->p[i] > 1e-30 * mass)) { /* psi <= (1 + c) 0 + c log(1/cos) + y^2/2: counted below */
-            size += tb->p[i];
-            continue;
+    if (ly->p <= 2 && ly->q <= 2 && ly->first[0].at == 0.0 && ly->first[ly->p].at == 0.0) {
+        const int n = sg->count, at = sg->begin;
+        double both[2] = {0.0, 0.0};
+        far_pair(both, tb->p + at, tb->dp + at, tb->dq + at, n, sg->p_max, sg->q_max, c, y, T);
+        sum = both[0];
+        size = both[1];
+    } else {
+        for (int i = sg->begin; i < sg->begin + sg->count; i++) {
+            if (!(tb->p[i] > 1e-30 * mass)) { /* psi <= (1 + c) 0 + c log(1/cos) + y^2/2: counted below */
+                size += tb->p[i];
+                continue;
+            }
+            double a[2], b[2] = {0.0, 0.0}, dq[2];
+            const double lq = ly->q == 1 && ly->first[ly->p].at == 0.0 ? 0.0 : log_v(dq, ly->first + ly->p, ly->q, ly->scale, tb->u[i]);
+            double abs_psi = (1.0 + c) * turned(a, ly->first, ly->p, ly->scale, tb->u[i], tb->loss[i] + lq, y);
+            if (ly->q > 1 || ly->first[ly->p].at != 0.0)
+                abs_psi += c * turned(b, ly->first + ly->p, ly->q, ly->scale, tb->u[i], lq, y);
+            const double psi = 0.5 * y * y + (1.0 + c) * a[0] - c * b[0] - T * (a[1] + b[1]);
+            abs_psi += 0.5 * y * y + T * (a[1] + b[1]);
+            sum += tb->p[i] * expm1(psi);
+            size += tb->p[i] * 1e-11 * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
         }
-        double a[2], b[2] = {0.0, 0.0}, dq[2];
-        const double lq = ly->q == 1 && ly->first[ly->p].at == 0.0 ? 0.0 : log_v(dq, ly->first + ly->p, ly->q, ly->scale, tb->u[i]);
-        double abs_psi = (1.0 + c) * turned(a, ly->first, ly->p, ly->scale, tb->u[i], tb->loss[i] + lq, y);
-        if (ly->q > 1 || ly->first[ly->p].at != 0.0)
-            abs_psi += c * turned(b, ly->first + ly->p, ly->q, ly->scale, tb->u[i], lq, y);
-        const double psi = 0.5 * y * y + (1.0 + c) * a[0] - c * b[0] - T * (a[1] + b[1]);
-        abs_psi += 0.5 * y * y + T * (a[1] + b[1]);
-        sum += tb->p[i] * expm1(psi);
-        size += tb->p[i] * 1e-11 * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
     }
     const double b = fmin(limit - y, fmax(0.1, 2.0 * EW_PI / sg->hu)), C = -c * log(cos(0.5 * fmin(0.95 * EW_PI, (y + b) * sg->q_span)));
     double err = INFINITY, f = 1.0;

@@ -132,7 +132,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             intersect(best, now[0], now[1]);
         }
         double tol = fmax(1e-15, count > 1 ? 1e-4 * rtol : rtol / 6.0), w = 0.5 * w2; /* one contour reaches far */
-        for (int k = 0; k < 8 && best[1] > 1e-15 * (most < INFINITY) && !ew_once_applies(run) && !(best[1] - best[0] <= wanted * best[1]); k++) {
+        for (int k = 0; k < 8 && best[1] > (most < INFINITY && !decays(run) ? 1e-15 : 0.0) && !ew_once_applies(run) && !(best[1] - best[0] <= wanted * best[1]); k++) {
             arena->used = mark;
             const int found = delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, arena);
             if (found == EW_SHORT)

@@ -40,8 +40,9 @@ static int refill(ew_total *to, double c_max, double t, double floor, ew_arena *
     return 1;
 }
 
-/* Where the tail is below e^{wanted}; 0: not before `most`, or at too high a cost.  Tables are made anew where T leaves what they serve. */
-static double reach(ew_total *to, double eps, double w2, double wanted, double most, double x, double start, ew_arena *arena, size_t mark)
+/* Where the tail is below e^{wanted}, and its log there; 0: not before `most`, or at too high a cost.  Tables are made anew where T leaves
+ * what they serve. */
+static double reach(double *tail, ew_total *to, double eps, double w2, double wanted, double most, double x, double start, ew_arena *arena, size_t mark)
 {
     double T = fmin(start, 0.9 * most);
     for (int i = 0; i < 60; i++) {
@@ -52,7 +53,8 @@ static double reach(ew_total *to, double eps, double w2, double wanted, double m
             if (!refill(to, to->c_max, 1.5 * T, to->floor, arena))
                 return 0.0;
         }
-        const double v = tail_log(to, eps, T, w2) - wanted;
+        *tail = tail_log(to, eps, T, w2);
+        const double v = *tail - wanted;
         if (v <= 0.0)
             return T;
         const double all = to->log_g - to->c * eps - to->log_delta - wanted - log(EW_PI * T);
@@ -99,7 +101,8 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
         return EW_NOT_FOUND;
     if (!refill(to, c + fmin(x / v, fmax(0.5, c)), 1.1 * T0, floor, arena))
         return arena->failed ? EW_SHORT : EW_NOT_FOUND;
-    double T = reach(to, eps, w2, log_tol, 6.28 * most / x, x, 0.93 * T0, arena, mark);
+    double tail = 0.0; /* falls with the height: as it is at T, it covers what follows the last node */
+    const double T = reach(&tail, to, eps, w2, log_tol, 6.28 * most / x, x, T0, arena, mark);
     if (!(T > 0.0))
         return arena->failed ? EW_SHORT : EW_NOT_FOUND;
     const double fixed = ew_run_fixed(to, eps);
@@ -123,7 +126,6 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
     const int J = (int)ceil(T / h);
     if (!(ew_run_nodes(to) * J < EFFORT))
         return EW_NOT_FOUND;
-    const double tail = tail_log(to, eps, fmin(J * h, to->t), w2);
 
     ew_powers pw;
     if (!ew_run_powers(&pw, to, h, J, arena) || !contour_take(&ct[0], eps, scale, tol, J + 1, arena) ||

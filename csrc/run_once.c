@@ -10,6 +10,18 @@
 
 #include <math.h>
 
+/* log v_P - log v_Q with P at 0 alone and a part of Q there: at most -log of that part's weight */
+static double mixture_most(const ew_layer *ly)
+{
+    double weight = 0.0;
+    for (int i = 0; i < ly->p; i++)
+        if (ly->first[i].at > 0.0)
+            return INFINITY;
+    for (int i = ly->p; i < ly->p + ly->q; i++)
+        weight += ly->first[i].at == 0.0 ? ly->first[i].weight : 0.0;
+    return weight > 0.0 ? -log(weight) : INFINITY;
+}
+
 /* An upper bound of the total loss; INFINITY if there is none. */
 double ew_run_most(const ew_run *run)
 {
@@ -21,14 +33,14 @@ double ew_run_most(const ew_run *run)
         for (int j = 0; j < run->part[i].layers; j++) {
             const ew_layer *ly = &run->part[i].layer[j];
             if (ly->kind == EW_MIXTURE)
-                return INFINITY;
+                top = fmax(top, mixture_most(ly));
             if (ly->kind == EW_LAPLACE)
                 top = fmax(top, 1.0 / ly->scale);
             for (int k = 0; ly->kind == EW_ATOMS && k < ly->p; k++)
                 top = fmax(top, ly->first[k].at);
         }
         most += run->part[i].n * top;
-        size += run->part[i].n * fabs(top);
+        size += run->part[i].n * (2.0 + fabs(top));
     }
     return most + EW_U * (run->parts + 8.0) * size;
 }

@@ -41,11 +41,14 @@ class Composable:
         """Pairs of a mechanism and its count."""
         raise NotImplementedError
 
+    def _run(self):
+        return self if isinstance(self, Run) else Run(self.parts)
+
     def __add__(self, other):
         return Run((*self.parts, *other.parts)) if isinstance(other, Composable) else NotImplemented
 
     def __radd__(self, other):
-        return Run(self.parts) if other == 0 else NotImplemented  # the start of sum()
+        return self._run() if other == 0 else NotImplemented  # the start of sum()
 
     def __mul__(self, count):
         if isinstance(count, Composable | str | bytes | list | tuple):
@@ -103,7 +106,7 @@ class Composable:
         True
         """
         rtols = _rtols(rtol)
-        return as_given(DELTA, delta, lambda values: Run(self.parts)._epsilon(values, adjacency, rtols))
+        return as_given(DELTA, delta, lambda values: self._run()._epsilon(values, adjacency, rtols))
 
     def delta_bounds(
         self, epsilon: ArrayLike, *, adjacency: str = "add_or_remove", rtol: float | None = None
@@ -138,7 +141,7 @@ class Composable:
         True
         """
         rtols = _rtols(rtol)
-        return as_given(EPSILON, epsilon, lambda values: Run(self.parts)._delta(values, adjacency, rtols))
+        return as_given(EPSILON, epsilon, lambda values: self._run()._delta(values, adjacency, rtols))
 
     def advantage(self, *, adjacency: str = "add_or_remove", rtol: float | None = None) -> Bounds:
         """Advantage of the best membership attack, true minus false positive rate: delta at epsilon 0."""
@@ -229,7 +232,7 @@ class Composable:
         """
 
         def values(orders):
-            run = Run(self.parts)
+            run = self._run()
             upper = [max(run._renyi(direction, order) for direction in run.directions(adjacency)) for order in orders]
             return Bounds(np.zeros(len(orders)), np.array(upper))
 
@@ -246,7 +249,7 @@ class Composable:
         >>> (2 * Gaussian(sigma=1.0)).zcdp()
         1.0
         """
-        run = Run(self.parts)
+        run = self._run()
         return max(
             math.fsum(count * mechanism.zcdp(direction) for mechanism, count in run.parts)
             for direction in run.directions(adjacency)
@@ -323,7 +326,7 @@ class Composable:
         >>> print(*(f"{name} {slopes[name]:.6g}" for name in ("sigma", "q", "steps")))
         sigma -3.82261 q 198.194 steps 0.000882872
         """
-        return derivatives(Run(self.parts), single(DELTA, delta), adjacency, _rtols(None))
+        return derivatives(self._run(), single(DELTA, delta), adjacency, _rtols(None))
 
     def group(self, size: int):
         """The same run seen by a group of `size` records that are added or removed together (one user's records).
@@ -386,11 +389,11 @@ class Composable:
         from edgeworth_acct import __version__
         from edgeworth_acct.certificate import certificate
 
-        return certificate(Run(self.parts), delta, adjacency, _rtols(rtol), __version__, notes)
+        return certificate(self._run(), delta, adjacency, _rtols(rtol), __version__, notes)
 
     def to_json(self) -> str:
         """The run as JSON, exactly; `Run.from_json` reads it."""
-        parts = [{"mechanism": mechanism.to_dict(), "count": count} for mechanism, count in Run(self.parts).parts]
+        parts = [{"mechanism": mechanism.to_dict(), "count": count} for mechanism, count in self._run().parts]
         return json.dumps({"parts": parts})
 
 

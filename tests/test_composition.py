@@ -108,8 +108,8 @@ def test_one_mechanism_agrees_with_the_functions(sigma, q, steps, adjacency):
     )
     at = [-1.0, 0.0, 1.5]
     ours, theirs = run.delta_bounds(at, adjacency=adjacency), ea.delta_bounds(sigma, q, steps, at, adjacency=adjacency)
-    np.testing.assert_array_equal(ours.upper, theirs.upper)
-    np.testing.assert_array_equal(ours.lower, theirs.lower)
+    np.testing.assert_allclose(ours.upper, theirs.upper, rtol=1e-9)
+    np.testing.assert_allclose(ours.lower, theirs.lower, rtol=1e-9)
     assert run.epsilon([1e-5, 1e-7], adjacency=adjacency).shape == (2,)
 
 
@@ -179,6 +179,33 @@ def test_gaussians_are_one_gaussian(pairs, delta, adjacency):
 @given(runs, mechanisms, deltas, st.sampled_from(ADJACENCIES))
 def test_more_mechanisms_cost_more(run, more, delta, adjacency):
     assert run.epsilon_bounds(delta, adjacency=adjacency).lower <= (run + more).epsilon(delta, adjacency=adjacency)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "q", "steps", "eps"),
+    [
+        (1.69, 1.264e-4, 12, -0.079),
+        (5.44, 1.308e-4, 4, -0.0181),
+        (2.77, 0.0118, 2, -0.0442),
+        (1.27, 1.7e-4, 2032, -0.083),
+    ],
+)
+def test_replacing_at_negative_epsilon(sigma, q, steps, eps):
+    # the relation is symmetric: delta(e) = 1 - e^e (1 - delta(-e)), and at least 1 - e^e
+    lower, upper = (steps * SubsampledGaussian(sigma, q)).delta_bounds(eps, adjacency="replace_one")
+    assert -np.expm1(eps) * (1 - 1e-14) <= upper
+    mirror = ea.delta_bounds(sigma, q, steps, -eps, adjacency="replace_one")
+    assert lower <= -np.expm1(eps) + np.exp(eps) * mirror.upper
+    assert -np.expm1(eps) + np.exp(eps) * mirror.lower <= upper
+    assert lower <= upper
+
+
+def test_a_bounded_loss_bounds_epsilon():
+    # adding a record to so rare a batch can cost no more than -n log(1 - q), whatever delta is
+    run = 3 * SubsampledGaussian(25.0, 2e-4) + SubsampledGaussian(20.0, 1e-4)
+    most = -3 * np.log1p(-2e-4) - np.log1p(-1e-4)
+    assert run.epsilon(1e-12, adjacency="add") <= most * (1 + 1e-9)
+    assert run.delta(most * (1 + 1e-9), adjacency="add") == 0.0
 
 
 def test_directions_are_composed_apart():
