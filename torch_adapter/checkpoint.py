@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import os
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def write_json(path, value) -> None:
 def write_torch(path, value) -> None:
     """`write` what torch.load reads."""
     write(path, _serialized(value))
+
+
+def rounded_up(epsilon: float) -> str:
+    """A certified epsilon with six decimals, never smaller than it is."""
+    return f"{math.ceil(epsilon * 1e6) / 1e6:.6f}"
 
 
 def save(path, state: dict) -> None:

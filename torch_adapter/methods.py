@@ -1,0 +1,100 @@
+"""What of a pretrained model is trained: everything, the head, low-rank adapters, or low-rank gradient carriers."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from edgeworth_acct.torch_adapter.rgp import RGP
+
+METHODS = ("full", "head", "lora", "rgp")
+
+
+@dataclass
+class Trainee:
+    """A model ready for training.
+
+    Attributes
+    ----------
+    model : Module
+    rgp : RGP or None
+    """
+
+    model: nn.Module
+    rgp: RGP | None = None
+
+    def finish(self):
+        """The plain model again: adapters merged into their weights, carriers taken off."""
+        if self.rgp is not None:
+            self.rgp.detach()
+        return self.model.merge_and_unload() if hasattr(self.model, "merge_and_unload") else self.model
+
+
+def ready(model, method, *, rank=8, targets=None, alpha=16.0, momentum=0.5, freeze_embeddings=False, **rgp):
+    """Freeze what a method does not train, and add what it needs.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    method : {"full", "head", "lora", "rgp"}
+        "head" trains what is not part of the base model, and its pooler; a classifier's are trained by all methods.
+    rank : int
+        Of "lora" and "rgp".
+    targets : sequence of str, optional
+        Layers of "lora" (peft's choice for the model if not given) and "rgp" (all linear layers of the blocks).
+    alpha : float
+        Of "lora".
+    momentum, published_sign
+        Of `RGP`.
+    freeze_embeddings : bool
+        With "full"; the other methods never train them.
+
+    Returns
+    -------
+    Trainee
+
+    Raises
+    ------
+    ValueError
+        The model has no head of its own to train.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    base = getattr(model, model.base_model_prefix)
+    parts = {name: part for name, part in model.named_children() if name != model.base_model_prefix}
+    head = [name for name, part in parts.items() if next(part.parameters(), None) is not None]
+    if method == "lora":
+        return Trainee(_lora(model, rank, alpha, targets, head))
+    if method == "head":
+        shared = {id(parameter) for parameter in base.parameters()}
+        own = [p for name in head for p in getattr(model, name).parameters() if id(p) not in shared]
+        if not own:
+            raise ValueError(f"method must not be 'head': {type(model).__name__} has no head of its own")
+        model.requires_grad_(False)
+        for parameter in [*own, *_pooler(base)]:
+            parameter.requires_grad_(True)
+    elif freeze_embeddings or method == "rgp":
+        for module in model.modules():
+            if isinstance(module, nn.Embedding):
+                module.requires_grad_(False)
+    if method != "rgp":
+        return Trainee(model)
+    return Trainee(model, RGP(model, rank, targets, momentum=momentum, **rgp))
+
+
+def _pooler(base):
+    pooler = getattr(base, "pooler", None)
+    return [] if pooler is None else pooler.parameters()
+
+
+def _lora(model, rank, alpha, targets, head):
+    from peft import LoraConfig, get_peft_model
+
+    writes = model.get_output_embeddings() is not None  # a language model's head is the size of its embedding
+    pooled = [] if writes or not list(_pooler(getattr(model, model.base_model_prefix))) else ["pooler"]
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        target_modules=None if targets is None else list(targets),
+        modules_to_save=None if writes else head + pooled,
+    )
+    return get_peft_model(model, config)

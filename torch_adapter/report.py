@@ -1,0 +1,105 @@
+"""What a run leaves for people: the model card, the curves, and one line of figures for each evaluation."""
+
+import json
+from pathlib import Path
+
+from edgeworth_acct.torch_adapter import checkpoint as files
+from edgeworth_acct.torch_adapter.training import Callback
+
+_UNITS = {
+    "add_or_remove": "any two training sets of which one has one record more",
+    "add": "any two training sets of which the second has one record more",
+    "remove": "any two training sets of which the first has one record more",
+    "replace_one": "any two training sets of equal size that differ in one record",
+}
+
+
+class Metrics(Callback):
+    """metrics.jsonl: a line for every evaluation, rewritten whole so that a resumed run repeats none."""
+
+    def __init__(self, folder):
+        self.path = Path(folder) / "metrics.jsonl"
+
+    def evaluated(self, run, entry):
+        """Write the history."""
+        files.write(self.path, "".join(json.dumps(line) + "\n" for line in run.history).encode())
+
+
+def claim(certificate: dict) -> str:
+    """The privacy claim of a certificate in one paragraph.
+
+    Examples
+    --------
+    >>> from edgeworth_acct.torch_adapter import DPPlan
+    >>> text = claim(DPPlan(n=1000, expected_batch=10, steps=5, sigma=1.0, delta=1e-6).certificate())
+    >>> "probability q = 0.01" in text
+    True
+    """
+    epsilon = files.rounded_up(certificate["epsilon"])
+    return (
+        f"The weights in this folder are ({epsilon}, {certificate['delta']:g})-differentially private. The unit of "
+        f"privacy is one training record (one row of the training set, {certificate['records']} of them, a public "
+        f"number); neighbouring data sets are {_UNITS[certificate['adjacency']]} (`{certificate['adjacency']}`). Each "
+        f"of {certificate['steps']} steps drew its batch anew with every record in it independently with probability "
+        f"q = {certificate['q']:.10g} (Poisson sampling), clipped each record's gradient to Euclidean norm "
+        f"{certificate['clip']:g} over all trained parameters jointly, and added normal noise of standard deviation "
+        f"{certificate['sigma']:.10g} times that norm to every coordinate of the sum; epsilon is the upper end of a "
+        f"certified interval, [{certificate['epsilon_bounds'][0]:.9f}, {certificate['epsilon_bounds'][1]:.9f}], which "
+        f"`edgeworth-acct epsilon --sigma {certificate['sigma']!r} --q {certificate['q']!r} --steps "
+        f"{certificate['steps']} --delta {certificate['delta']!r} --adjacency {certificate['adjacency']}` recomputes. "
+        "Not covered: the choice of hyper-parameters and of this run among others, the evaluation data, people who "
+        "stand behind several records, the data that the model was pretrained on, training losses, times and "
+        "checkpoints, and what floating-point noise may leak."
+    )
+
+
+def card(options, certificate: dict, figures: dict, note: str = "") -> str:
+    """MODEL_CARD.md."""
+    settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
+    results = "\n".join(f"| {name} | {value:.6g} |" for name, value in figures.items())
+    insecure = "" if certificate["noise"].startswith("secret") else "\nNOISE FROM A KNOWN SEED: NO PRIVACY.\n"
+    return f"""# {Path(options.model).name}, fine-tuned on {options.task} with differential privacy
+{insecure}
+## Privacy
+
+{claim(certificate)}
+
+Noise was chosen by the accountant `{options.accountant}` for a budget of {options.epsilon!r}.{note}
+`certificate.json` holds the same numbers for machines.
+
+## Results
+
+On evaluation data, which the guarantee does not cover; names that end in `not_private` are computed on the training
+data and must not be published with the model.
+
+| figure | value |
+|---|---|
+{results}
+
+## Settings
+
+| option | value |
+|---|---|
+{settings}
+"""
+
+
+def curves(path, history, metric) -> None:
+    """Draw `metric` and the epsilon spent against steps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    left = figure.add_subplot()
+    right = left.twinx()
+    steps = [entry["step"] for entry in history]
+    left.plot(steps, [entry[metric] for entry in history], "o-", color="tab:blue")
+    right.plot(steps, [entry["epsilon"] for entry in history], "s--", color="tab:red")
+    left.set_xlabel("steps")
+    left.set_xlim(left=0)
+    right.set_ylim(bottom=0)
+    left.set_ylabel(metric.replace("_", " "), color="tab:blue")
+    right.set_ylabel("epsilon spent (certified)", color="tab:red")
+    left.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
