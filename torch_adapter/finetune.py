@@ -191,7 +191,7 @@ def _write(options, model, tokenizer, result, extra, device):
     curves(folder / "curves.png", result.history, metric)
     packages = {name: version(name) for name in ("edgeworth-acct", "torch", "transformers")}
     settings = {"method": options.method, "task": options.task, "accountant": options.accountant}
-    facts = {"steps": result.certificate["steps"], "delta": result.certificate["delta"], "device": device}
+    facts = {"delta": options.delta, "steps": result.history[-1]["step"], "device": device}
     files.write_json(folder / "metrics.json", figures | settings | facts | {"seed": options.seed, "packages": packages})
     shutil.rmtree(folder / "checkpoint")
     print(f"{metric} {figures[metric]:.4f} at epsilon {files.rounded_up(result.epsilon.upper)}: {folder}")

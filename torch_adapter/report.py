@@ -35,18 +35,20 @@ def claim(certificate: dict) -> str:
     >>> "probability q = 0.01" in text
     True
     """
-    epsilon = files.rounded_up(certificate["epsilon"])
+    run = certificate["notes"]["training"]
+    lower, upper = run["epsilon_bounds"]
     return (
-        f"The weights in this folder are ({epsilon}, {certificate['delta']:g})-differentially private. The unit of "
-        f"privacy is one training record (one row of the training set, {certificate['records']} of them, a public "
-        f"number); neighbouring data sets are {_UNITS[certificate['adjacency']]} (`{certificate['adjacency']}`). Each "
-        f"of {certificate['steps']} steps drew its batch anew with every record in it independently with probability "
-        f"q = {certificate['q']:.10g} (Poisson sampling), clipped each record's gradient to Euclidean norm "
-        f"{certificate['clip']:g} over all trained parameters jointly, and added normal noise of standard deviation "
-        f"{certificate['sigma']:.10g} times that norm to every coordinate of the sum; epsilon is the upper end of a "
-        f"certified interval, [{certificate['epsilon_bounds'][0]:.9f}, {certificate['epsilon_bounds'][1]:.9f}], which "
-        f"`edgeworth-acct epsilon --sigma {certificate['sigma']!r} --q {certificate['q']!r} --steps "
-        f"{certificate['steps']} --delta {certificate['delta']!r} --adjacency {certificate['adjacency']}` recomputes. "
+        f"The weights in this folder are ({files.rounded_up(upper)}, {run['delta']:g})-differentially private. The "
+        f"unit of privacy is one training record (one row of the training set, {run['n']} of them, a public number); "
+        f"neighbouring data sets are {_UNITS[run['adjacency']]} (`{run['adjacency']}`). Each of "
+        f"{run['released_steps']} steps drew its batch anew with every record in it independently with probability "
+        f"q = {run['q']:.10g} (Poisson sampling), clipped each record's gradient to Euclidean norm {run['clip']:g} "
+        f"over all trained parameters jointly, and added normal noise of standard deviation {run['sigma']:.10g} times "
+        "that norm to every coordinate of the sum. Epsilon is the upper end of a certified interval, "
+        f"[{lower:.9f}, {upper:.9f}], which `edgeworth-acct epsilon --sigma {run['sigma']!r} --q {run['q']!r} --steps "
+        f"{run['released_steps']} --delta {run['delta']!r} --adjacency {run['adjacency']}` recomputes; `edgeworth-acct "
+        "verify certificate.json` derives the certificate's interval, up to "
+        f"{files.rounded_up(certificate['epsilon']['upper'])}, by other means (it declines runs of very few steps). "
         "Not covered: the choice of hyper-parameters and of this run among others, the evaluation data, people who "
         "stand behind several records, the data that the model was pretrained on, training losses, times and "
         "checkpoints, and what floating-point noise may leak."
@@ -57,9 +59,8 @@ def card(options, certificate: dict, figures: dict, note: str = "") -> str:
     """MODEL_CARD.md."""
     settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
     results = "\n".join(f"| {name} | {value:.6g} |" for name, value in figures.items())
-    insecure = "" if certificate["noise"].startswith("secret") else "\nNOISE FROM A KNOWN SEED: NO PRIVACY.\n"
     return f"""# {Path(options.model).name}, fine-tuned on {options.task} with differential privacy
-{insecure}
+
 ## Privacy
 
 {claim(certificate)}
