@@ -20,8 +20,9 @@ except ModuleNotFoundError as error:
     ) from None
 
 from edgeworth_acct.bounds import Bounds
-from edgeworth_acct.interop.events import ADJACENCY, Refused, spent_by
+from edgeworth_acct.interop.events import spent_by
 from edgeworth_acct.interop.losses import from_pld
+from edgeworth_acct.interop.readers import ADJACENCY, Refused
 from edgeworth_acct.interop.spent import Spent
 
 

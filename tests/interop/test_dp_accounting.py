@@ -186,9 +186,13 @@ def test_zcdp_beside_other_events():
 
 
 def test_noise_below_the_certified_domain_still_has_a_bound():
-    ours, theirs = epsilon(sampled(0.05, 0.01), 1e-5, count=1000), 5581.831617  # the best real order
-    assert ours == pytest.approx(theirs, rel=1e-6)
-    assert epsilon(sampled(0.001, 0.01), 1e-5, count=10) >= ea.Gaussian(0.001).epsilon(0.99)
+    """Whether the library certifies an interval there or not: at most what Renyi divergences say."""
+    assert 0.8 * 5581.831617 < epsilon(sampled(0.05, 0.01), 1e-5, count=1000) <= 5581.831618
+    rho = 0.5 * 10 / 0.001**2
+    ours = epsilon(sampled(0.001, 0.01), 1e-5, count=10)
+    assert ea.Gaussian(0.001).epsilon(0.99) <= ours <= rho + 2.0 * math.sqrt(rho * math.log(1e5))
+    with pytest.raises(ea.PrecisionError):
+        (10 * ea.SubsampledGaussian(0.001, 0.01)).epsilon(1e-5)
 
 
 # ---- refusals
