@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from itertools import product
 
@@ -12,7 +12,9 @@ from edgeworth_acct import (
     PrecisionError,
     __version__,
     certificate,
+    delta,
     delta_bounds,
+    epsilon,
     epsilon_bounds,
     max_sampling_rate,
     max_steps,
@@ -40,14 +42,29 @@ examples:
     edgeworth-acct plot --sigma 0.8 --q 0.03 --steps 660 --delta 1e-5 --method rdp gdp --output run.png
   published figures beside what the library computes
     edgeworth-acct reproduce ew-tune
+  what other accountants say of the same run: estimates, and Rényi's upper bound
+    edgeworth-acct epsilon --sigma 0.8 --q 0.03 --steps 660 --delta 1e-5 --method edgeworth --order 1
   for machines
     edgeworth-acct delta --sigma 1.0 --q 0.01 --steps 10000 --epsilon 4 6 --json
 """
 
 
+#: --method -> what its figure is
+_METHODS = {
+    "certified": "certified bounds",
+    "edgeworth": "an estimate, not a guarantee: the Edgeworth expansion of EW-Tune, which understates its epsilon",
+    "tilted_edgeworth": "an estimate, not a guarantee: the Edgeworth expansion under the tilted law",
+    "rdp": "an upper bound by Rényi divergences, loose",
+    "gdp": "an estimate, not a guarantee: the Gaussian limit of many steps",
+}
+
+
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: what it computes from which arguments; `bounds` says whether the result has two ends."""
+    """One subcommand: what it computes from which arguments; `bounds` says whether the result has two ends.
+
+    `other` computes the same by another method than the certified one.
+    """
 
     name: str
     purpose: str
@@ -55,6 +72,7 @@ class Command:
     arguments: tuple[Argument, ...]
     bounds: bool = False
     rounding: str = ROUND_CEILING
+    other: Callable | None = None
 
     @property
     def from_run(self) -> tuple[Argument, ...]:
@@ -68,9 +86,15 @@ class Command:
 
 
 _COMMANDS = (
-    Command("epsilon", "epsilon at a delta", epsilon_bounds, (SIGMA, Q, STEPS, DELTA), bounds=True),
-    Command("delta", "delta at an epsilon", delta_bounds, (SIGMA, Q, STEPS, EPSILON), bounds=True),
-    Command("sigma", "smallest noise multiplier within a budget", noise_multiplier, (TARGET_EPSILON, Q, STEPS, DELTA)),
+    Command("epsilon", "epsilon at a delta", epsilon_bounds, (SIGMA, Q, STEPS, DELTA), bounds=True, other=epsilon),
+    Command("delta", "delta at an epsilon", delta_bounds, (SIGMA, Q, STEPS, EPSILON), bounds=True, other=delta),
+    Command(
+        "sigma",
+        "smallest noise multiplier within a budget",
+        noise_multiplier,
+        (TARGET_EPSILON, Q, STEPS, DELTA),
+        other=noise_multiplier,
+    ),
     Command("steps", "largest number of steps within a budget", max_steps, (TARGET_EPSILON, SIGMA, Q, DELTA)),
     Command(
         "q",
@@ -99,10 +123,15 @@ def main(argv: list[str] | None = None) -> int:
             text, status = result if isinstance(result, tuple) else (result, 0)
             sys.stdout.write(text)
             return status
+        if getattr(options, "order", None) is not None and "edgeworth" not in options.method:
+            raise ValueError(f"--order belongs to --method edgeworth or tilted_edgeworth, not to {options.method}")
         rows = list(_rows(command, options))
     except (ImportError, ValueError, PrecisionError) as error:
         subparser.error(str(error))
-    sys.stdout.write((_as_json if options.json else _as_text)(command, options.adjacency, rows))
+    method = getattr(options, "method", "certified")
+    if method != "certified":
+        command = replace(command, bounds=False)
+    sys.stdout.write((_as_json if options.json else _as_text)(command, options.adjacency, method, rows))
     return 0
 
 
@@ -137,6 +166,14 @@ def _parsers():
                 help=f"{HELP[argument.name]}; {argument.allowed}{alternative}",
             )
         add_adjacency(subparser)
+        if command.other:
+            subparser.add_argument(
+                "--method",
+                choices=_METHODS,
+                default="certified",
+                help="; ".join(f"{name}: {what}" for name, what in _METHODS.items()).replace("%", "%%"),
+            )
+            subparser.add_argument("--order", type=int, metavar="R", help="order of an Edgeworth expansion (default 1)")
         subparser.add_argument("--json", action="store_true", help="print one JSON object with every digit")
     subparsers["plan"] = plan.add_command(commands)
     subparsers["plot"] = plot.add_command(commands)
@@ -158,13 +195,22 @@ def _rows(command, options) -> Iterator[dict]:
         row = {argument.name: value for argument, value in zip(varied, values, strict=True)}
         if from_run:
             row |= sampling(row)
-        result = command.function(*(row[a.name] for a in command.arguments), adjacency=options.adjacency)
+        values = [row[argument.name] for argument in command.arguments]
+        if getattr(options, "method", "certified") != "certified":
+            settings = {"method": options.method, "adjacency": options.adjacency}
+            if options.order is not None:
+                settings["order"] = options.order
+            yield row | {command.name: command.other(*values, **settings)}
+            continue
+        result = command.function(*values, adjacency=options.adjacency)
         yield row | ({"lower": result.lower, "upper": result.upper} if command.bounds else {command.name: result})
 
 
-def _as_json(command, adjacency, rows):
+def _as_json(command, adjacency, method, rows):
     report = {
         "command": command.name,
+        "method": method,
+        "kind": _METHODS[method],
         "adjacency": adjacency,
         "assumptions": assumptions(adjacency),
         "version": __version__,
@@ -173,7 +219,12 @@ def _as_json(command, adjacency, rows):
     return json.dumps(report, indent=2) + "\n"
 
 
-def _as_text(command, adjacency, rows):
+def _as_text(command, adjacency, method, rows):
+    if method != "certified":
+        relation = "~" if method != "rdp" else "=" if command.name == "sigma" else "<="
+        one = f"{command.name} {relation} {_value(command, rows[0][command.name])}\n"
+        text = _table(command, rows) if len(rows) > 1 else one
+        return f"{text}method {method}: {_METHODS[method]}\n{assumptions(adjacency)}\n"
     if len(rows) > 1:
         text = _table(command, rows)
     elif command.bounds:
@@ -185,16 +236,20 @@ def _as_text(command, adjacency, rows):
     else:
         down = command.rounding == ROUND_FLOOR or command.name == "steps"
         within = f"epsilon <= {rows[0]['epsilon']:.10g} at delta {rows[0]['delta']:.10g}"
-        value = rounded(rows[0][command.name], 8, command.rounding)
+        value = _value(command, rows[0][command.name])
         text = f"{command.name} = {value}  (rounded {'down' if down else 'up'}: {within})\n"
     return text + assumptions(adjacency) + "\n"
+
+
+def _value(command, value):
+    return rounded(value, 8, command.rounding)
 
 
 def _table(command, rows):
     def cell(name, value):
         if name in ("lower", "upper"):
             return rounded(value, 10, ROUND_FLOOR if name == "lower" else ROUND_CEILING)
-        return rounded(value, 8, command.rounding) if name == command.name else f"{value:.10g}"
+        return _value(command, value) if name == command.name else f"{value:.10g}"
 
     heads = [{"lower": f"{command.name} >=", "upper": f"{command.name} <="}.get(name, name) for name in rows[0]]
     return aligned([heads] + [[cell(name, value) for name, value in row.items()] for row in rows])

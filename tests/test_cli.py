@@ -146,6 +146,30 @@ def test_training_set_up_stands_for_q_and_steps(report):
     assert row["steps"] == ea.max_steps(8.0, 0.8, 2000 / 67349, 1e-5)
 
 
+@pytest.mark.parametrize("command", ["epsilon", "delta", "sigma"])
+@pytest.mark.parametrize("method", ["edgeworth", "tilted_edgeworth", "rdp", "gdp"])
+def test_other_methods_say_what_they_are(run, report, command, method):
+    line = f"{command} {COMMANDS[command]} --method {method}"
+    found = report(line)
+    (row,) = found["results"]
+    names = {"sigma", "q", "steps", "delta", "epsilon"} - {command}
+    keywords = {name: row[name] for name in names if name in row}
+    function = {"epsilon": ea.epsilon, "delta": ea.delta, "sigma": ea.noise_multiplier}[command]
+    assert row[command] == function(**keywords, method=method)
+    assert ("estimate, not a guarantee" in found["kind"]) is (method != "rdp")
+    status, out, _ = run(line)
+    assert status == 0
+    assert f"method {method}: {found['kind']}" in out
+    assert ("~" in out) is (method != "rdp")
+    assert "safe to publish" not in out
+
+
+def test_order_of_an_expansion(report):
+    line = f"epsilon {COMMANDS['epsilon']} --method edgeworth"
+    one, three = (report(f"{line} --order {order}")["results"][0]["epsilon"] for order in (1, 3))
+    assert report(line)["results"][0]["epsilon"] == one != three
+
+
 def test_negative_epsilon(report):
     rows = report("delta --sigma 1 --q 0.01 --steps 10 --epsilon -1 -0.001 0 1")["results"]
     assert [row["epsilon"] for row in rows] == [-1.0, -0.001, 0.0, 1.0]
@@ -196,6 +220,9 @@ def test_bad_value_names_the_option_and_its_range(run, command, option, allowed,
         (f"epsilon --sigma {RUN}", "argument --sigma: expected at least one argument"),
         (f"epsilon --sigma 1 {RUN} --json extra", "unrecognized arguments: extra"),
         (f"epsilon --sigma 0.001 {RUN}", "sigma in [0.1, 1e4]"),
+        (f"epsilon --sigma 1 {RUN} --order 2", "--order belongs to --method edgeworth or tilted_edgeworth"),
+        (f"epsilon --sigma 1 {RUN} --method edgeworth --order -1", "order"),
+        (f"epsilon --sigma 1 {RUN} --method exact", "argument --method: invalid choice: 'exact'"),
         ("steps --epsilon 0.01 --sigma 0.2 --q 0.5 --delta 1e-5", "not even a single step meets the target"),
     ],
 )
@@ -203,7 +230,8 @@ def test_misuse_is_one_line(run, line, what):
     assert what in refusal(run(line))
 
 
-def test_help_teaches(run):
+def test_help_teaches(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # an example draws a picture
     status, out, err = run("--help")
     assert (status, err) == (0, "")
     examples = [line.strip() for line in out.splitlines() if line.strip().startswith("edgeworth-acct ")]
