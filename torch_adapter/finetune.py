@@ -19,6 +19,7 @@ from edgeworth_acct.torch_adapter.encoding import Encoded, collator
 from edgeworth_acct.torch_adapter.evaluation import evaluator
 from edgeworth_acct.torch_adapter.methods import ready
 from edgeworth_acct.torch_adapter.options import CONFIG, parse
+from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.preparation import prepare
 from edgeworth_acct.torch_adapter.pretrained import model_for, tokenizer_for
 from edgeworth_acct.torch_adapter.report import Metrics, card, curves
@@ -147,7 +148,15 @@ def _plan(options, records):
             f"batch_size must be at most the {records} records of the data set, got {options.batch_size!r}"
         )
     budget = {"epsilon": options.epsilon, "steps": options.steps, "epochs": options.epochs}
-    return accountants.plan_by(options.accountant, **run, **budget)
+    if options.sigma is None:
+        return accountants.plan_by(options.accountant, **run, **budget)
+    plan = DPPlan(**run, steps=DPPlan.calibrate(**run, **budget).steps, sigma=options.sigma)
+    if plan.epsilon > options.epsilon and not options.i_know_this_is_an_estimate:
+        raise ValueError(
+            f"sigma must be large enough for epsilon {options.epsilon!r}, {options.sigma!r} costs {plan.epsilon:.6f}; "
+            "--i-know-this-is-an-estimate runs it all the same, with the true epsilon in its certificate"
+        )
+    return plan
 
 
 def _warn(data, dataset, plan, options):
@@ -166,7 +175,7 @@ def _warn(data, dataset, plan, options):
         warnings.warn(f"{data.dropped} lines of the training file lack columns and are left out", stacklevel=2)
     if plan.epsilon > options.epsilon:
         warnings.warn(
-            f"the noise of accountant {options.accountant!r} costs epsilon {plan.epsilon:.6f}, not {options.epsilon!r}",
+            f"this noise, sigma = {plan.sigma!r}, costs epsilon {plan.epsilon:.6f}, not {options.epsilon!r}",
             stacklevel=2,
         )
 
@@ -185,7 +194,7 @@ def _write(options, model, tokenizer, result, extra, device):
     figures = {key: value for key, value in result.history[-1].items() if key != "step"} | extra
     metric = next(key for key in figures if key.startswith(("accuracy", "bleu")))
     over = result.epsilon.upper > options.epsilon
-    note = f" It is an estimate: the true cost is {files.rounded_up(result.epsilon.upper)}." if over else ""
+    note = f" That was an estimate: the true cost is {files.rounded_up(result.epsilon.upper)}." if over else ""
     files.write_json(folder / "certificate.json", result.certificate)
     files.write(folder / "MODEL_CARD.md", card(options, result.certificate, figures, note).encode())
     curves(folder / "curves.png", result.history, metric)

@@ -50,6 +50,7 @@ class Options:
     evaluation_limit: int | None = None
     checkpoint_every: int | None = None
     accountant: str = "certified"
+    sigma: float | None = None
     i_know_this_is_an_estimate: bool = False
     resume: bool = False
     dry_run: bool = False
@@ -220,7 +221,8 @@ def _parser():
         "who chooses the noise (default: certified); the certificate is always certified",
         choices=ACCOUNTANTS,
     )
-    add("i_know_this_is_an_estimate", "allow --accountant edgeworth", action="store_true")
+    add("sigma", "noise multiplier, instead of an accountant's choice", type=float)
+    add("i_know_this_is_an_estimate", "allow noise that costs more than epsilon", action="store_true")
     add("resume", "continue the run in --output, whose options need not be repeated", action="store_true")
     add("dry_run", "print the plan and what it takes, and stop", action="store_true")
     add("compare", "with --dry-run: noise by accountant, and the true epsilon of each", action="store_true")

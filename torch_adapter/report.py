@@ -59,13 +59,14 @@ def card(options, certificate: dict, figures: dict, note: str = "") -> str:
     """MODEL_CARD.md."""
     settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
     results = "\n".join(f"| {name} | {value:.6g} |" for name, value in figures.items())
+    chosen = f"chosen by the accountant `{options.accountant}`" if options.sigma is None else "given"
     return f"""# {Path(options.model).name}, fine-tuned on {options.task} with differential privacy
 
 ## Privacy
 
 {claim(certificate)}
 
-Noise was chosen by the accountant `{options.accountant}` for a budget of {options.epsilon!r}.{note}
+The noise multiplier was {chosen} for a budget of {options.epsilon!r}.{note}
 `certificate.json` holds the same numbers for machines.
 
 ## Results

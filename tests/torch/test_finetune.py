@@ -182,9 +182,18 @@ def test_an_estimate_needs_a_word_and_is_certified_all_the_same(place, tmp_path,
     assert main([*given, "--i-know-this-is-an-estimate", "--no-progress"]) == 0
     assert checked(folder, False)["epsilon"] > 8.0
     assert "costs epsilon" in capsys.readouterr().err
-    assert "It is an estimate: the true cost is" in (folder / "MODEL_CARD.md").read_text()
+    assert "That was an estimate: the true cost is" in (folder / "MODEL_CARD.md").read_text()
     assert main(options(place, tmp_path / "rdp", accountant="rdp", method="head")) == 0
     assert checked(tmp_path / "rdp", False)["epsilon"] < 8.0
+
+
+def test_noise_as_given(place, tmp_path, capsys):
+    given = options(place, tmp_path / "run", sigma=0.5, method="head")
+    assert main(given) == 2
+    assert "sigma must be large enough for epsilon 2.0, 0.5 costs 9." in capsys.readouterr().err
+    assert main([*given, "--i-know-this-is-an-estimate", "--no-progress"]) == 0
+    assert checked(tmp_path / "run", False)["sigma"] == 0.5
+    assert "The noise multiplier was given" in (tmp_path / "run" / "MODEL_CARD.md").read_text()
 
 
 def test_text_generation(tmp_path):

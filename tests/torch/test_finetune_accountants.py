@@ -1,5 +1,7 @@
 """Noise by accountant, against the figures that EW-Tune published (see `edgeworth_acct.published`)."""
 
+from pathlib import Path
+
 import pytest
 from torch_text import tiny_bert, write_tsv
 
@@ -8,6 +10,8 @@ from edgeworth_acct import published
 from edgeworth_acct.torch_adapter import DPPlan
 from edgeworth_acct.torch_adapter.accountants import comparison, plan_by, table
 from edgeworth_acct.torch_adapter.finetune import main
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 # The smallest noise multiplier for epsilon 8, to six decimals, from an evaluation of 30 digits.
 HONEST = {
@@ -67,6 +71,7 @@ def test_the_table_of_a_dry_run(tmp_path, capsys):
     plan = DPPlan.calibrate(n=67_349, expected_batch=2_000, epochs=20, epsilon=8.0, delta=1e-5)
     text = table(comparison(plan, 8.0))
     assert text in shown
+    assert text in README.read_text(encoding="utf-8")
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()[1:]}
     assert rows["certified"][-3:] == ["0.798199", "8.000000", "8.000000"]
     assert float(rows["edgeworth (estimate)"][-1]) > 8.28
