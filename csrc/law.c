@@ -91,8 +91,10 @@ int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, dou
         return 0;
     /* all arrays are as long as what is left allows, then cut to what was used */
     const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double)), room = left > MOST ? MOST : left;
-    if (room < 1024 || !nodes_take(tb, room - 32, arena))
+    if (room < 1024 || !nodes_take(tb, room - 32, arena)) {
+        arena->failed = 1;
         return 0;
+    }
     tb->gap_p = tb->gap_q = 0.0;
     for (int k = 0; k < part->layers; k++) {
         const ew_layer *ly = &part->layer[k];

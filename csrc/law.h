@@ -88,6 +88,7 @@ typedef struct {
 
 int ew_total_fill(ew_total *to, double c_max, double t, double floor, ew_arena *arena);
 void ew_total_tilt(ew_total *to, double c);
+void ew_total_smooth(ew_total *to, double mu2);
 int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena);
 double ew_total_chernoff(const ew_total *to, double c);
 double ew_total_far(const ew_total *to, double T);

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static const double PLAIN = 16384, SMOOTH = 262144; /* contour nodes at most */
+static const double PLAIN = 65536, SMOOTH = 262144; /* contour nodes at most, for one answer */
 
 /* P(S = inf), lower and upper. */
 static void infinite(double out[2], const ew_run *run)
@@ -66,7 +66,7 @@ static int narrow(const double out[2], double rtol)
 /* ---- delta ---- */
 
 /* Contours at eps; *w2 > 0: smoothed by it, rtol = 0: not smoothed. */
-static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, double tol, double rtol, ew_arena *arena)
+static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, double tol, double rtol, double most, ew_arena *arena)
 {
     const size_t mark = arena->used;
     to->mu2 = to->run->mu2;
@@ -87,7 +87,7 @@ static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, do
             return EW_NOT_FOUND;
         *w2 = fmax(rtol, 1e-2) / (to->c * (to->c + 1.0)); /* a cheap one first: the next are better as long as they are affordable */
     }
-    return ew_run_line(ct, to, eps, *w2, fmin(1e-3, tol), SMOOTH, arena);
+    return ew_run_line(ct, to, eps, *w2, fmin(1e-3, tol), most, arena);
 }
 
 static void delta_bounds(double out[2], const ew_contour ct[2], double eps, int smooth)
@@ -120,6 +120,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             intersect(best, now[0], now[1]);
         } else if (best[1] > 1e-15 && run->lattice > 0.0) {
             arena->used = mark;
+            have = 0; /* its nodes lay there */
             const int found = ew_lattice_delta(now, run, eps[i], rtol, arena);
             if (found == EW_SHORT)
                 return EW_SHORT;
@@ -134,7 +135,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
         double tol = fmax(1e-15, count > 1 ? 1e-4 * rtol : rtol / 6.0), w = 0.5 * w2; /* one contour reaches far */
         for (int k = 0; k < 8 && best[1] > (most < INFINITY && !decays(run) ? 1e-15 : 0.0) && !ew_once_applies(run) && !(best[1] - best[0] <= wanted * best[1]); k++) {
             arena->used = mark;
-            const int found = delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, arena);
+            const int found = delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, count > 1 ? 0.25 * SMOOTH : SMOOTH, arena);
             if (found == EW_SHORT)
                 return EW_SHORT;
             have = found == EW_FOUND;
@@ -237,7 +238,7 @@ int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_d
         arena->used = mark;
         if (ew_run_delta(&lo, &hi, &zero, 1, run, rtol, smooth_rtol, arena) == EW_SHORT)
             return EW_SHORT;
-        if (log(hi) <= log_delta) {
+        if (log(hi) < log_delta - 1e-14 * fabs(log_delta)) {
             out[1] = 0.0;
             return EW_FOUND;
         }
@@ -284,11 +285,11 @@ int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_d
         if (out[0] > 0.0)
             sharper *= 0.1;
         eps = next;
-        to.mu2 = run->mu2;
     }
     if (narrow(out, smooth_rtol))
         return EW_FOUND;
-    double w2 = fmax(1e-2, smooth_rtol) * fmax(fabs(eps), 1e-3 / to.spread) / (c + 1.0); /* as for delta: cheap ones first */
+    /* as for delta: cheap ones first, but not so wide that the tilt explodes them */
+    double w2 = fmin(0.3 / (c * (c + 1.0)), fmax(1e-2, smooth_rtol) * fmax(fabs(eps), 1e-3 / to.spread) / (c + 1.0));
     for (int i = 0; i < 16; i++) {
         const size_t here = arena->used;
         const double tol = fmax(1e-15, fmin(1e-3, smooth_rtol * c * fabs(eps) / 20.0));

@@ -132,6 +132,11 @@ void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2
     const double low = exp(log_target[0]) * (1.0 - EW_U * (4.0 + 2.0 * fabs(log_target[0])));
     for (int side = 0; side < 2; side++) {
         double a = 0.0, b = 1.0, now[2]; /* delta(a) > target >= delta(b), as far as the bounds tell */
+        ew_once_delta(now, run, 0.0);
+        if (side && now[1] <= low) {
+            out[1] = 0.0;
+            continue;
+        }
         for (ew_once_delta(now, run, b); b < most && b < 1e6 && (side ? now[1] > low : now[0] >= high); ew_once_delta(now, run, b))
             b *= 2.0;
         if (side && b >= 1e6)

@@ -40,6 +40,17 @@ void ew_total_tilt(ew_total *to, double c)
     to->log_delta = k - c * to->eps - log(c) - log1p(c) - 0.5 * (EW_LOG_2PI + log(curve));
 }
 
+/* The same run with Gaussian mechanisms of another mu^2: what the tilt knows follows. */
+void ew_total_smooth(ew_total *to, double mu2)
+{
+    const double c = to->c, more = mu2 - to->mu2;
+    to->mu2 = mu2;
+    to->log_g += 0.5 * more * c * (c + 1.0);
+    to->k1 += more * (c + 0.5);
+    to->k2 += more;
+    to->spread = sqrt(fmax(0.0, to->k2) + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c)));
+}
+
 /* Tilt with delta or epsilon at the saddle near `target`, on tables good enough for that.  0: they do not fit the arena, or there is none. */
 int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena)
 {

@@ -259,7 +259,6 @@ cdef class Composition:
     cdef ew_part *parts
     cdef ew_layer *layers
     cdef ew_atom *atoms
-    cdef readonly bint infinite
 
     def __cinit__(self, double mu2, const double[:, ::1] parts, const double[:, ::1] layers,
                   const double[:, ::1] atoms, double lattice, double origin, double loose):
@@ -274,7 +273,6 @@ cdef class Composition:
         for i in range(layers.shape[0]):
             self.layers[i] = ew_layer(<int> layers[i, 0], <int> layers[i, 1], <int> layers[i, 2], self.atoms + atom,
                                       layers[i, 3], layers[i, 4])
-            self.infinite |= self.layers[i].kind == EW_ATOMS and self.layers[i].scale > 0.0
             atom += self.layers[i].p + self.layers[i].q
         for i in range(parts.shape[0]):
             self.parts[i] = ew_part(parts[i, 0], <int> parts[i, 1], self.layers + layer)

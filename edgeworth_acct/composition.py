@@ -239,7 +239,7 @@ class Composable:
         return as_given(ORDER, order, values).upper
 
     def zcdp(self, *, adjacency: str = "add_or_remove") -> float:
-        """Rho of zero-concentrated differential privacy, rounded up; infinite where a mechanism has none.
+        """Rho of zero-concentrated differential privacy, to rounding; infinite where a mechanism has none.
 
         Guarantee: the Renyi divergence of every order a > 1 is at most rho a.
 
@@ -441,9 +441,7 @@ class Run(Composable):
     __delattr__ = __setattr__ = __setattr__
 
     def __eq__(self, other):
-        if not isinstance(other, Composable):
-            return NotImplemented
-        return self._parts == (other._parts if isinstance(other, Run) else dict(other.parts))
+        return self._parts == other._parts if isinstance(other, Run) else NotImplemented
 
     def __hash__(self):
         return hash(frozenset(self._parts.items()))
@@ -550,13 +548,16 @@ class Run(Composable):
         return lower, upper, found
 
     def _renyi(self, direction, order):
-        pessimistic, _ = self.core(direction)
-        if pessimistic.infinite:
+        """Renyi divergence of one direction; what its law cuts off as infinite is bounded by zero-concentrated DP."""
+        cut = {mechanism for mechanism in self._parts if mechanism.law(direction).infinite}
+        rest = math.fsum(count * mechanism.zcdp(direction) for mechanism, count in self.parts if mechanism in cut)
+        if math.isinf(rest):
             return math.inf
-        found, _, upper = pessimistic.log_mgf(order - 1.0)
+        whole = Run(part for part in self.parts if part[0] not in cut) if cut else self
+        found, _, upper = whole.core(direction)[0].log_mgf(order - 1.0)
         if not found:
             raise PrecisionError(f"no Renyi divergence of order {order!r} could be certified for {self!r}")
-        return upper / (order - 1.0) * (1.0 + _ULP)
+        return (upper / (order - 1.0) + order * rest) * (1.0 + _ULP)
 
 
 def _rtols(rtol):

@@ -1,7 +1,7 @@
 """Mechanisms whose privacy loss takes finitely many values, or values on a lattice."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from edgeworth_acct.arguments import (
@@ -281,7 +281,7 @@ class DiscreteGaussian(Mechanism):
             ((shift - 2 * k) * shift / (2.0 * variance), weight / total)
             for k, weight in zip(range(last, -last - 1, -1), weights)
         ]
-        return _atoms(pairs, _TAIL)
+        return replace(_atoms(pairs, _TAIL), optimistic=_atoms(pairs))
 
     def zcdp(self, direction):
         """Zero-concentrated DP, that of the Gaussian with the same sigma."""

@@ -60,6 +60,11 @@ class Law:
     layers: tuple[Layer, ...] = ()
     optimistic: "Law | None" = field(default=None, compare=False)
 
+    @property
+    def infinite(self):
+        """Whether an infinite loss has a probability."""
+        return any(layer.kind == "atoms" and layer.scale > 0.0 for layer in self.layers)
+
     def shared(self, share):
         """The layers with their shares multiplied."""
         return tuple(replace(layer, share=layer.share * share) for layer in self.layers)

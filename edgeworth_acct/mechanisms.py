@@ -258,6 +258,9 @@ class MixtureOfGaussians(Mechanism):
         if any(not 0.0 <= place < math.inf for place in places) or sorted(set(places)) != list(places):
             raise ValueError(f"sensitivities must be finite, >= 0 and increasing, got {places}")
         check_probabilities(chances, 1.0)
+        total = math.fsum(chances)
+        if abs(total - 1.0) > 1e-15:  # within the tolerance of the check, but not within rounding
+            chances = tuple(chance / total for chance in chances)
         object.__setattr__(self, "sensitivities", places)
         object.__setattr__(self, "probabilities", chances)
 

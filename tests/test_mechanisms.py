@@ -295,7 +295,7 @@ def test_every_mechanism(mechanism):
     d = run.delta_bounds([-1.0, 0.0, 1.0])
     assert np.all(np.diff(d.lower) <= 0)
     order = 3.0
-    if not isinstance(mechanism, ApproximateDP | DiscreteGaussian):
+    if not isinstance(mechanism, ApproximateDP):
         assert run.rdp(order) <= run.zcdp() * order * (1 + 1e-12)
         # delta <= e^{(a-1)(D_a - eps)} (a-1)^{a-1}/a^a (Canonne, Kamath, Steinke 2020, proposition 12)
         bound = run.rdp(order) + math.log(1e4 * 2**2 / 3**3) / 2
@@ -339,3 +339,21 @@ def test_what_is_not_proven_is_refused():
 def test_bad_parameters(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("adjacency", ["remove", "replace_one"])
+@pytest.mark.parametrize("mechanism", [RandomizedResponse(0.3), DiscreteGaussian(3.0), Laplace(4.0)], ids=repr)
+def test_many_epsilons_are_what_each_one_is(mechanism, adjacency):
+    run, at = 30 * mechanism, np.linspace(-3.0, 12.0, 40)
+    many = run.delta_bounds(at, adjacency=adjacency)
+    for x, low, high in zip(at, *many):
+        one = run.delta_bounds(float(x), adjacency=adjacency)
+        assert low <= one.upper
+        assert one.lower <= high
+    assert np.all(many.lower[1:] <= many.upper[:-1])
+
+
+def test_a_cut_tail_is_not_claimed_from_below():
+    lower, upper = (5 * DiscreteGaussian(1.0)).delta_bounds(1e3)
+    assert lower == 0.0
+    assert 0.0 < upper < 1e-150
