@@ -117,7 +117,7 @@ void ew_once_delta(double out[2], const ew_run *run, double eps)
             if (l + room > eps) {
                 const double x = ly->share * ly->first[k].weight, p = x * -expm1(fmin(0.0, eps - l));
                 sum += p;
-                err += x * room + p * EW_U * (16.0 + ly->p);
+                err += x * room + p * EW_U * (16.0 + ly->p + 4.0 * fabs(fmax(-745.0, log(ly->first[k].weight))));
             }
         }
     }

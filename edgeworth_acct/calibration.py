@@ -131,7 +131,7 @@ def _target(epsilon, delta, advantage, beta, alpha, adjacency):
     }
     if given.keys() == {"epsilon", "delta"}:
         epsilon, delta = single(TARGET_EPSILON, epsilon), single(DELTA, delta)
-        return lambda run: _excess(Composable.epsilon(run, delta, adjacency=adjacency), epsilon)
+        return lambda run: _excess(run.epsilon(delta, adjacency=adjacency), epsilon)
     if given.keys() == {"advantage"}:
         advantage = single(ADVANTAGE, advantage)
         return lambda run: _excess(run.advantage(adjacency=adjacency).upper, advantage)

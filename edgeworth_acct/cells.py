@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeworth_acct.laws import Law, Layer
 
-_LOOSE = 4e-13  # relative error of the probabilities of a cell, generously
+_LOOSE = 4e-12  # relative error of the probabilities of a cell, and error of its losses, generously
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,11 @@ class Cells:
         above[1:] += up
         above[-1] += self.p_right
         kept = (self.p > 0.0) & (self.q > 0.0)
-        middle = np.log(self.p[kept] / self.q[kept]) - 4.0 * _LOOSE
-        middle = np.clip(middle, self.ends[:-1][kept], self.ends[1:][kept])
+        middle = np.clip(np.log(self.p[kept] / self.q[kept]), self.ends[:-1][kept], self.ends[1:][kept]) - 4.0 * _LOOSE
         below = np.concatenate([[self.p_left], self.p[kept], [self.p_right]]) * (1.0 - _LOOSE)
-        places = np.concatenate([self.ends[:1], middle, self.ends[-1:]])
+        places = np.concatenate([self.ends[:1] - _LOOSE, middle, self.ends[-1:] - _LOOSE])
         return Law(
-            layers=(_layer(above * (1.0 + _LOOSE), self.ends, self.infinite),),
+            layers=(_layer(above * (1.0 + _LOOSE), self.ends + _LOOSE, self.infinite),),
             optimistic=Law(layers=(_layer(below, places),)),
         )
 

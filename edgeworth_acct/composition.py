@@ -251,7 +251,7 @@ class Composable:
         """
         run = self._run()
         return max(
-            math.fsum(count * mechanism.zcdp(direction) for mechanism, count in run.parts)
+            math.fsum(count * mechanism.rho(direction) for mechanism, count in run.parts)
             for direction in run.directions(adjacency)
         )
 
@@ -550,7 +550,7 @@ class Run(Composable):
     def _renyi(self, direction, order):
         """Renyi divergence of one direction; what its law cuts off as infinite is bounded by zero-concentrated DP."""
         cut = {mechanism for mechanism in self._parts if mechanism.law(direction).infinite}
-        rest = math.fsum(count * mechanism.zcdp(direction) for mechanism, count in self.parts if mechanism in cut)
+        rest = math.fsum(count * mechanism.rho(direction) for mechanism, count in self.parts if mechanism in cut)
         if math.isinf(rest):
             return math.inf
         whole = Run(part for part in self.parts if part[0] not in cut) if cut else self

@@ -1,7 +1,7 @@
 """Mechanisms whose privacy loss takes finitely many values, or values on a lattice."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edgeworth_acct.arguments import (
@@ -14,6 +14,7 @@ from edgeworth_acct.arguments import (
     as_tuple,
     check_probabilities,
 )
+from edgeworth_acct.asked import AskedField
 from edgeworth_acct.laws import Law, Layer
 from edgeworth_acct.mechanisms import Mechanism
 
@@ -31,7 +32,8 @@ def _atoms(pairs, infinite=0.0):
 class RandomizedResponse(Mechanism):
     """Randomised response among `categories` answers; with two, what dominates every pure epsilon-DP mechanism.
 
-    The `epsilon` is that of the neighbouring relation asked about, whichever it is.
+    The `epsilon` is that of the neighbouring relation asked about, whichever it is.  As an attribute it is the
+    parameter; called, like any mechanism's, it answers: ``RandomizedResponse(1.0).epsilon(1e-6)``.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ class RandomizedResponse(Mechanism):
     '591.0796505'
     """
 
-    epsilon: float = field()  # hides the question of the same name: ask it of `1 * mechanism`
+    epsilon: float = AskedField()
     categories: int = 2
 
     def __post_init__(self):
@@ -69,7 +71,7 @@ class RandomizedResponse(Mechanism):
         middle = (0.0, (self.categories - 2) * low / total)
         return _atoms([(-self.epsilon, low / total), middle, (self.epsilon, 1.0 / total)])
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP: epsilon^2/2, as of every pure mechanism (Bun, Steinke, arXiv:1605.02065)."""
         return 0.5 * self.epsilon**2
 
@@ -81,6 +83,8 @@ class RandomizedResponse(Mechanism):
 @dataclass(frozen=True)
 class ApproximateDP(Mechanism):
     """Any mechanism of which only (`epsilon`, `delta`)-DP is known, for the neighbouring relation asked about.
+
+    As attributes these are the parameters; called, like any mechanism's, they answer: ``mechanism.delta(1.0)``.
 
     Parameters
     ----------
@@ -100,12 +104,12 @@ class ApproximateDP(Mechanism):
 
     Examples
     --------
-    >>> (1 * ApproximateDP(epsilon=1.0, delta=1e-6)).delta_bounds(1.0).upper <= 1.0000001e-6
+    >>> ApproximateDP(epsilon=1.0, delta=1e-6).delta_bounds(1.0).upper <= 1.0000001e-6
     True
     """
 
-    epsilon: float = field()  # these hide the questions of the same names: ask them of `1 * mechanism`
-    delta: float = field()
+    epsilon: float = AskedField()
+    delta: float = AskedField()
 
     def __post_init__(self):
         self._validate(epsilon=PURE, delta=APPROXIMATE)
@@ -116,7 +120,7 @@ class ApproximateDP(Mechanism):
         rest = (1.0 - self.delta) / (1.0 + low)
         return _atoms([(-self.epsilon, rest * low), (self.epsilon, rest)], self.delta)
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Infinite unless delta is 0."""
         return math.inf if self.delta else 0.5 * self.epsilon**2
 
@@ -176,18 +180,22 @@ class DiscreteLoss(Mechanism):
         object.__setattr__(self, "probabilities", chances)
 
     def law(self, direction):
-        """See `Mechanism.law`."""
+        """See `Mechanism.law`.  Mass that rounding may have taken from the sum counts above, as an infinite loss."""
         if direction == "remove":
-            return _atoms(zip(self.losses, self.probabilities), self.infinity_mass)
-        second = [chance * math.exp(-loss) for loss, chance in zip(self.losses, self.probabilities)]
-        rest = 1.0 - math.fsum(second)
-        pairs = [(-loss, chance) for loss, chance in zip(self.losses, second)]
-        return _atoms(reversed(pairs), rest if rest > 1e-14 else 0.0)
+            pairs, infinite, room = list(zip(self.losses, self.probabilities)), self.infinity_mass, 0.0
+        else:
+            pairs = [(-loss, chance * math.exp(-loss)) for loss, chance in zip(self.losses, self.probabilities)][::-1]
+            infinite, room = 0.0, 4e-16 * math.fsum(chance for _, chance in pairs)  # of the exponentials
+        missing = -math.fsum([*(chance for _, chance in pairs), infinite, -1.0])
+        above = infinite + max(0.0, missing + room) * (1.0 + 4e-16)
+        below = infinite if direction == "remove" else max(0.0, missing - room)
+        if above == below:
+            return _atoms(pairs, above)
+        return replace(_atoms(pairs, above), optimistic=_atoms(pairs, below))
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """The pure guarantee's where there is one, else infinite."""
-        ends = (self.law(way) for way in ("remove", "add"))
-        if any(law.layers[0].scale > 0.0 for law in ends):
+        if self.law(direction).infinite:
             return math.inf
         return 0.5 * max(-self.losses[0], self.losses[-1]) ** 2
 
@@ -230,7 +238,7 @@ class DiscreteLaplace(Mechanism):
             [(-2.0 * step, r * r / (1.0 + r)), (0.0, r * -math.expm1(-step) / (1.0 + r)), (2.0 * step, 1.0 / (1.0 + r))]
         )
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP of the pure guarantee."""
         return 0.5 * ((2.0 if direction == "replace_one" else 1.0) / self.scale) ** 2
 
@@ -283,6 +291,6 @@ class DiscreteGaussian(Mechanism):
         ]
         return replace(_atoms(pairs, _TAIL), optimistic=_atoms(pairs))
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP, that of the Gaussian with the same sigma."""
         return 0.5 * ((2.0 if direction == "replace_one" else 1.0) / self.sigma) ** 2

@@ -11,7 +11,7 @@ from edgeworth_acct.cells import Cells
 from edgeworth_acct.laws import Law, Layer
 from edgeworth_acct.mechanisms import Mechanism
 
-_CELLS = 2000  # per unit of sensitivity
+_CELLS = 2048  # per unit of sensitivity: places and their distances are exact
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Laplace(Mechanism):
         """See `Mechanism.law`."""
         return Law(layers=(Layer("laplace", scale=self.scale / (2.0 if direction == "replace_one" else 1.0)),))
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP of the pure guarantee."""
         return 0.5 * ((2.0 if direction == "replace_one" else 1.0) / self.scale) ** 2
 
@@ -127,7 +127,7 @@ class SubsampledLaplace(Mechanism):
         """Log of (1-q) + q L(centre)/L(0)."""
         return np.log1p(self.q * np.expm1((np.abs(x) - np.abs(x - centre)) / self.scale))
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP of the pure guarantee."""
         ends = self.law(direction).layers[0].first
         return 0.5 * max(abs(loss) for _, loss in ends) ** 2

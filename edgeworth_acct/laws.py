@@ -124,7 +124,7 @@ def _enumerated(laws):
     counts = [math.comb(count + len(law.layers[0].first) - 1, count) for law, count in laws]
     if any(len(law.layers) > 1 or law.optimistic for law, _ in laws) or math.prod(counts) > _OUTCOMES:
         return None
-    log_p, losses, infinite, loose = np.zeros(1), np.zeros(1), 0.0, 0.0
+    log_p, losses, infinite, loose, size = np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0
     for law, count in laws:
         chance, loss = np.array(law.layers[0].first).T
         # all ways to share `count` among the atoms: bars between stars
@@ -136,7 +136,8 @@ def _enumerated(laws):
         losses = np.add.outer(losses, share @ loss).ravel()
         infinite = -math.expm1(math.log1p(-infinite) + count * math.log1p(-law.layers[0].scale))
         loose += 4e-16 * count * (1.0 + np.max(np.abs(loss)))
-    off = 1e-15 * (10.0 + np.max(np.abs(log_p)))  # of the logarithms and what they were made of
+        size += 3.0 * factorial[count] + np.max(share @ np.abs(np.log(chance)))
+    off = 1e-15 * (10.0 + size)  # of the logarithms and what they were made of
 
     def law(shift):
         atoms = tuple(zip(np.exp(log_p + shift * off).tolist(), (losses + shift * loose).tolist()))

@@ -48,7 +48,7 @@ class Mechanism(Composable):
         """The dominating pair in one direction: "add", "remove" or "replace_one"."""
         raise NotImplementedError
 
-    def zcdp(self, direction: str) -> float:
+    def rho(self, direction: str) -> float:
         """Rho of zero-concentrated differential privacy in one direction; infinite if there is none."""
         raise NotImplementedError
 
@@ -127,7 +127,7 @@ class Gaussian(Mechanism):
         """See `Mechanism.law`."""
         return Law(mu=(2.0 if direction == "replace_one" else 1.0) / self.sigma)
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP, exact."""
         return 0.5 * self.law(direction).mu ** 2
 
@@ -182,9 +182,9 @@ class SubsampledGaussian(Mechanism):
         pair = ((1.0 - self.q, 0.0), (self.q, 1.0))
         return mixture(direction, pair, self.sigma)
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP: that of the mechanism without sampling, which the Renyi divergence approaches."""
-        return Gaussian(self.sigma).zcdp(direction)
+        return Gaussian(self.sigma).rho(direction)
 
     def tangent(self, layer):
         """The unsampled component loses what the sampled one gains."""
@@ -203,7 +203,9 @@ class SubsampledGaussian(Mechanism):
             return self
         if self.q == 1.0:
             return Gaussian(self.sigma).of_group(size)
-        chances = tuple(math.comb(size, k) * self.q**k * (1.0 - self.q) ** (size - k) for k in range(size + 1))
+        room = 1.0 + 4e-16 * (size + 4.0)  # rounded upwards but for nobody's being sampled
+        chances = [math.comb(size, k) * self.q**k * (1.0 - self.q) ** (size - k) * room for k in range(1, size + 1)]
+        chances = (max(0.0, 1.0 - math.fsum(chances)), *chances)
         return MixtureOfGaussians(self.sigma, tuple(map(float, range(size + 1))), chances)
 
     def as_sampled_gaussian(self, count):
@@ -269,7 +271,7 @@ class MixtureOfGaussians(Mechanism):
         pairs = tuple((chance, place) for place, chance in zip(self.sensitivities, self.probabilities) if chance > 0.0)
         return mixture(direction, pairs, self.sigma)
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP: that of the largest sensitivity, which the Renyi divergence approaches."""
         return 0.5 * (max(self.sensitivities) / self.sigma) ** 2
 

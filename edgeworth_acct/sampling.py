@@ -70,9 +70,9 @@ class SampledWithoutReplacementGaussian(Mechanism):
             return self._poisson.law("remove" if direction == "replace_one" else direction)
         return _symmetric(self._poisson.sigma, self._poisson.q)
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP: that of the mechanism without sampling."""
-        return Gaussian(0.5 * self.sigma).zcdp("remove")
+        return Gaussian(0.5 * self.sigma).rho("remove")
 
     def of_group(self, size):
         """Only a group of one."""
@@ -187,9 +187,9 @@ class TruncatedPoissonGaussian(Mechanism):
             optimistic=far.optimistic and Law(layers=(*near.shared(1.0 - over), *far.optimistic.shared(over))),
         )
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Zero-concentrated DP: that of the mechanism without sampling, at twice the distance."""
-        return Gaussian(0.5 * self.sigma).zcdp("remove")
+        return Gaussian(0.5 * self.sigma).rho("remove")
 
     def of_group(self, size):
         """Only a group of one."""

@@ -3,8 +3,11 @@
 Kinds of truth: closed form (mpmath), other algorithm (oracles/pld.py).
 """
 
+import dataclasses
 import itertools
 import math
+import pickle
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -357,3 +360,45 @@ def test_a_cut_tail_is_not_claimed_from_below():
     lower, upper = (5 * DiscreteGaussian(1.0)).delta_bounds(1e3)
     assert lower == 0.0
     assert 0.0 < upper < 1e-150
+
+
+@pytest.mark.parametrize("missing", [1e-16, 5e-15, 3e-14, 9e-13])
+def test_mass_that_is_missing_is_an_infinite_loss(missing):
+    # closed form: what the probabilities, or those of the second law, lack of 1 is lost at any epsilon
+    low = 1 / (1 + math.exp(0.5))
+    law = DiscreteLoss((-0.5, 0.5), (low * (1 - missing), (1 - low) * (1 - missing)))
+    for adjacency in ("remove", "add"):
+        lower, upper = law.delta_bounds(0.5, adjacency=adjacency)
+        exact = Fraction(1) - sum(map(Fraction, law.probabilities))
+        if adjacency == "add":
+            with mp.workdps(40):
+                exact = 1 - sum(mp.mpf(p) * mp.exp(-loss) for p, loss in zip(law.probabilities, law.losses))
+        assert lower <= max(exact, 0) <= upper <= max(float(exact), 0.0) + 2e-15
+        many_lower, many_upper = (1000 * law).delta_bounds(500.0, adjacency=adjacency)
+        assert many_lower <= 1000 * max(exact, 0)
+        assert many_upper >= 1000 * exact * (1 - 500 * exact)
+
+
+def test_parameters_named_like_questions_answer_them():
+    response, approximate = RandomizedResponse(1.0), ApproximateDP(0.5, 1e-6)
+    assert response.epsilon == 1.0
+    assert response.epsilon(1e-6) == (1 * response).epsilon(1e-6)
+    assert approximate.delta == 1e-6
+    assert approximate.delta(0.5) == (1 * approximate).delta(0.5)
+    assert approximate.epsilon(0.1, adjacency="replace_one") == (1 * approximate).epsilon(0.1, adjacency="replace_one")
+    for mechanism in (response, approximate):
+        assert pickle.loads(pickle.dumps(mechanism)) == mechanism == dataclasses.replace(mechanism)
+        assert Run.from_json((3 * mechanism).to_json()) == 3 * mechanism
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        response.epsilon = 2.0
+    with pytest.raises(TypeError, match="epsilon"):
+        RandomizedResponse()
+
+
+@pytest.mark.parametrize("mechanism", [Gaussian(2.0), SubsampledGaussian(2.0, 0.1), Laplace(3.0), DiscreteLaplace(3.0)])
+def test_mechanisms_answer_all_that_runs_answer(mechanism):
+    run = 1 * mechanism
+    assert mechanism.zcdp() == run.zcdp()
+    assert mechanism.rdp(3.0) == run.rdp(3.0)
+    assert mechanism.advantage() == run.advantage()
+    assert mechanism.epsilon_bounds(1e-3) == run.epsilon_bounds(1e-3)

@@ -35,7 +35,7 @@ class TabulatedLoss(Mechanism):
             return Law(layers=(Layer("atoms", self.added, scale=self.infinite_added),))
         return Law(layers=(Layer("atoms", self.removed, scale=self.infinite_removed),))
 
-    def zcdp(self, direction):
+    def rho(self, direction):
         """Half of the pure epsilon squared (Bun, Steinke, arXiv:1605.02065); infinite if that is."""
         if self.infinite_removed or self.infinite_added:
             return math.inf
@@ -45,7 +45,8 @@ class TabulatedLoss(Mechanism):
 def from_pld(pld) -> TabulatedLoss:
     """The pessimistic loss law of a `dp_accounting.pld.PrivacyLossDistribution`.
 
-    Mass that rounding took from it counts as its largest loss, a loss above 700 as infinite.
+    Mass that rounding took from it (up to 1e-12) counts as its largest loss; more than that, and losses above 700, as
+    infinite.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def _table(pmf):
         raise ValueError(f"pld must have probabilities that add up to 1, got {total!r}")
     if total > 1.0:
         chances = chances / total
-    elif infinite:
+    elif infinite or total < 1.0 - 1e-12:
         infinite += 1.0 - total
     else:
         chances[-1] += 1.0 - total
