@@ -3,16 +3,22 @@
 The key is 32 bytes from the operating system.  Step t derives its batch and its noise from it and then replaces it by a
 hash, so that a checkpoint tells nothing about earlier steps.  It tells everything about later ones: who has it can
 subtract their noise.  Checkpoints are as secret as the data; weights and certificates are what may be published.
+
+What is released shows pieces of the noise bare: rows of an embedding that no example touched hold nothing else.  Nobody
+must be able to compute the rest from them.  So the generators are NumPy's Philox, a keyed bijection of ten rounds on a
+counter, with 128 secret bits for each block of numbers, and not those whose state can be solved for from a little
+output (SFC64; with more work PCG64: Bouillaguet, Martinez and Sauvage, ToSC 2020).
 """
 
 import hashlib
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 16
 
 
 class Key:
@@ -35,9 +41,8 @@ class Key:
         self.secret = self.derive("next step")
 
     def generator(self, label):
-        """A NumPy generator whose whole state, 192 bits, is secret."""
-        entropy = int.from_bytes(self.derive(label), "little")
-        return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy, pool_size=8)))
+        """A NumPy generator with 128 secret bits."""
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(self.derive(label)[:16], "little")))
 
     def integer(self, label):
         """A 63-bit integer, for generators that take no more."""
@@ -47,9 +52,9 @@ class Key:
 def release_(totals, std, divisor, key):
     """Add independent N(0, std^2) noise to every coordinate and divide, in place.
 
-    torch's CPU generator would use 32 bits of its seed.  NumPy's SFC64, with 192, fills blocks of 2^17 numbers in
-    parallel, each from a stream of its own, so that the result does not depend on the number of threads.  On CUDA the
-    noise comes from Philox with 63 secret bits for each tensor.
+    On the CPU, blocks of 2^16 numbers are filled in parallel, each from a generator of its own, so that the result does
+    not depend on the number of threads.  On CUDA the noise comes from torch's Philox with 63 secret bits for each
+    tensor.
     """
     blocks = []
     for k, total in enumerate(totals):
@@ -57,8 +62,7 @@ def release_(totals, std, divisor, key):
             generator = torch.Generator(total.device).manual_seed(key.integer(f"noise {k}"))
             total.add_(torch.empty_like(total).normal_(0.0, std, generator=generator)).div_(divisor)
         elif total.device.type == "cpu":
-            flat = total.view(-1).numpy()
-            blocks += [(flat[b : b + _BLOCK], key.generator(f"noise {k} {b}")) for b in range(0, flat.size, _BLOCK)]
+            blocks += [(part, key.generator(f"noise {k} {b}")) for b, part in enumerate(total.view(-1).split(_BLOCK))]
         else:
             noise = torch.zeros(total.shape, dtype=total.dtype)
             release_([noise], std, 1.0, Key(key.derive(f"noise {k}")))
@@ -66,10 +70,26 @@ def release_(totals, std, divisor, key):
 
     def release(block):
         values, generator = block
-        noise = generator.standard_normal(values.size, dtype=values.dtype)
-        noise *= std
-        values += noise
-        values /= divisor
+        values.add_(normal(generator, len(values), std, values.dtype)).div_(divisor)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(release, blocks))
+
+
+def normal(generator, size, std, dtype):
+    """Numbers from N(0, std^2), float32 or float64, shape (size,).
+
+    In float32 by the transform of Box and Muller (1958): the magnitude of a 64-bit word gives a radius, up to 9.4 std,
+    and its last 24 bits an angle.  A radius below 4.5 std is rounded to bits above these: both are independent.
+    Beyond, the last of its 24 significant bits may be one of the angle's.
+    """
+    if dtype == torch.float64:
+        return torch.from_numpy(generator.standard_normal(size)).mul_(std)
+    pairs = -(-size // 2)
+    words = torch.from_numpy(generator.bit_generator.random_raw(pairs).view(np.int64))
+    radii = words.float().abs_().add_(0.5).mul_(2.0**-63).log_().mul_(-2 * std**2).sqrt_()
+    angles = words.bitwise_and_(0xFFFFFF).float().mul_(2 * math.pi * 2.0**-24)
+    result = torch.empty(2, pairs)
+    np.cos(angles, out=result[0].numpy())  # NumPy's are faster than torch's
+    np.sin(angles, out=result[1].numpy())
+    return result.mul_(radii).view(-1)[:size]

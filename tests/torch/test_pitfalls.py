@@ -19,6 +19,7 @@ from torch_models import MODELS, SIZE, build, run
 
 from edgeworth_acct import epsilon_bounds, verdict
 from edgeworth_acct.torch_adapter import DPAdamW, DPEngine, DPPlan, prepare, register_rule
+from edgeworth_acct.torch_adapter.noise import Key, normal
 
 # Every record in every batch: the batch is the data set and has one micro-batch.
 ALL = {"n": SIZE, "expected_batch": SIZE, "delta": 1e-5}
@@ -508,11 +509,12 @@ def noise_of(engine, model, plan):
     return torch.cat([(before[name] - p.detach()).flatten() for name, p in model.named_parameters()])
 
 
-def test_noise_is_normal_with_the_plans_deviation():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fp32", "fp64"])
+def test_noise_is_normal_with_the_plans_deviation(dtype):
     from scipy import stats
 
     torch.manual_seed(0)  # must not matter
-    model = nn.Linear(1500, 900, dtype=torch.float64)  # more than one block
+    model = nn.Linear(1500, 900, dtype=dtype)  # many blocks, the last one of an odd length
     plan = DPPlan(n=8, expected_batch=2, steps=3, sigma=0.7, delta=1e-5, clip=3.0)
     engine = DPEngine(model, torch.optim.SGD(model.parameters(), lr=1.0), plan)
     first, second = noise_of(engine, model, plan), noise_of(engine, model, plan)
@@ -523,6 +525,32 @@ def test_noise_is_normal_with_the_plans_deviation():
     assert abs(stats.pearsonr(first, second).statistic) < 5 / math.sqrt(first.numel())
     halves = first[: 2 * (first.numel() // 2)].view(2, -1).numpy()
     assert abs(stats.pearsonr(*halves).statistic) < 5 / math.sqrt(first.numel() / 2)
+
+
+def test_float32_noise_has_the_tails_and_the_independence_of_the_normal_distribution():
+    """Moments to the fourth and the share beyond 4 std of 10^7 numbers; the two numbers made of one word."""
+    from scipy import stats
+
+    key, n = Key.from_seed(5), 1 << 16
+    blocks = [normal(key.generator(f"{k}"), n, 2.0, torch.float32).double().view(2, -1) / 2.0 for k in range(160)]
+    pairs = torch.cat(blocks, dim=1)
+    values = pairs.flatten()
+    total = len(values)
+    assert stats.kstest(values.numpy(), "norm").pvalue > 1e-5
+    for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+        spread = math.sqrt(math.prod(range(1, 2 * power, 2)) / total)  # of the mean of z^power, at most
+        assert abs((values**power).mean() - moment) < 5 * spread, power
+    beyond = 2 * stats.norm.sf(4)
+    assert abs((values.abs() > 4).sum() - beyond * total) < 5 * math.sqrt(beyond * total)
+    for one, two in ((pairs[0], pairs[1]), (pairs[0] ** 2, pairs[1] ** 2), (pairs[0].abs(), pairs[1])):
+        assert abs(stats.pearsonr(one, two).statistic) < 5 / math.sqrt(len(one))
+    angles = torch.atan2(pairs[1], pairs[0]).numpy()
+    assert stats.kstest(angles, stats.uniform(-math.pi, 2 * math.pi).cdf).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7])
+def test_noise_of_any_length(size):
+    assert normal(Key().generator("x"), size, 1.0, torch.float32).shape == (size,)
 
 
 def test_noise_ignores_torchs_and_numpys_seeds():
