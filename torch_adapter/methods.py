@@ -36,7 +36,8 @@ def ready(model, method, *, rank=8, targets=None, alpha=16.0, momentum=0.5, free
     ----------
     model : PreTrainedModel
     method : {"full", "head", "lora", "rgp"}
-        "head" trains what is not part of the base model, and its pooler; a classifier's are trained by all methods.
+        "head" trains what is not part of the base model, "full" everything, "lora" adapters and a classifier's head,
+        "rgp" the blocks (large weights through carriers) and the head.
     rank : int
         Of "lora" and "rgp".
     targets : sequence of str, optional
@@ -69,32 +70,26 @@ def ready(model, method, *, rank=8, targets=None, alpha=16.0, momentum=0.5, free
         own = [p for name in head for p in getattr(model, name).parameters() if id(p) not in shared]
         if not own:
             raise ValueError(f"method must not be 'head': {type(model).__name__} has no head of its own")
-        model.requires_grad_(False)
-        for parameter in [*own, *_pooler(base)]:
-            parameter.requires_grad_(True)
+        base.requires_grad_(False)
     elif freeze_embeddings or method == "rgp":
-        for module in model.modules():
-            if isinstance(module, nn.Embedding):
-                module.requires_grad_(False)
+        frozen = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+        pooler = getattr(base, "pooler", None)
+        frozen += [pooler] if method == "rgp" and pooler is not None else []
+        for module in frozen:
+            module.requires_grad_(False)
     if method != "rgp":
         return Trainee(model)
     return Trainee(model, RGP(model, rank, targets, momentum=momentum, **rgp))
-
-
-def _pooler(base):
-    pooler = getattr(base, "pooler", None)
-    return [] if pooler is None else pooler.parameters()
 
 
 def _lora(model, rank, alpha, targets, head):
     from peft import LoraConfig, get_peft_model
 
     writes = model.get_output_embeddings() is not None  # a language model's head is the size of its embedding
-    pooled = [] if writes or not list(_pooler(getattr(model, model.base_model_prefix))) else ["pooler"]
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         target_modules=None if targets is None else list(targets),
-        modules_to_save=None if writes else head + pooled,
+        modules_to_save=None if writes else head,
     )
     return get_peft_model(model, config)

@@ -58,7 +58,8 @@ def claim(certificate: dict) -> str:
 def card(options, certificate: dict, figures: dict, note: str = "") -> str:
     """MODEL_CARD.md."""
     settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
-    results = "\n".join(f"| {name} | {value:.6g} |" for name, value in figures.items())
+    public = {name: value for name, value in figures.items() if not name.endswith("not_private")}
+    results = "\n".join(f"| {name} | {value:.6g} |" for name, value in public.items())
     chosen = f"chosen by the accountant `{options.accountant}`" if options.sigma is None else "given"
     return f"""# {Path(options.model).name}, fine-tuned on {options.task} with differential privacy
 
@@ -71,8 +72,8 @@ The noise multiplier was {chosen} for a budget of {options.epsilon!r}.{note}
 
 ## Results
 
-On evaluation data, which the guarantee does not cover; names that end in `not_private` are computed on the training
-data and must not be published with the model.
+On evaluation data, which the guarantee does not cover.  (`metrics.json` and `metrics.jsonl` also hold the training
+loss, as `loss_not_private`: do not publish it with the model.)
 
 | figure | value |
 |---|---|

@@ -78,11 +78,21 @@ def test_every_method_leaves_a_plain_model_and_its_proof(place, tmp_path, method
     assert "sigma" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["full", "lora", "rgp"])
+def test_every_method_learns_where_noise_is_small(place, tmp_path, method):
+    given = {"method": method, "epsilon": 300, "batch-size": 100, "steps": 80, "evaluate-every": 10, "lr": 0.01}
+    assert main([*options(place, tmp_path / "run", **given), "--no-progress"]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert max(line["accuracy"] for line in lines) >= 0.75  # 45 of 60
+
+
 def test_the_card_states_a_claim_that_can_be_checked(place, tmp_path):
     folder = tmp_path / "run"
     assert main([*options(place, folder, delta=0.0012), "--no-progress"]) == 0
     text = (folder / "MODEL_CARD.md").read_text()
     certificate = checked(folder)
+    assert "| accuracy | " in text
+    assert "| loss_not_private" not in text
     paragraph = next(part for part in text.split("\n\n") if part.startswith("The weights in this folder"))
     for word in (
         "0.0012)-differentially private",
@@ -169,7 +179,7 @@ def test_a_dry_run_prints_the_plan_and_what_it_takes(place, tmp_path, capsys):
     shown = capsys.readouterr().out
     for word in ("q = 0.2", "logical steps                   6", "sigma", "epsilon, certified", "estimated time"):
         assert word in shown
-    assert "306 of 5282 parameters are trained" in shown  # pooler 16 x 17, classifier 2 x 17
+    assert "34 of 5282 parameters are trained" in shown  # the classifier: 2 x (16 + 1)
     assert "estimated memory" in shown
     assert not (tmp_path / "run").exists()
 
