@@ -48,7 +48,7 @@ def claim(certificate: dict) -> str:
         f"[{lower:.9f}, {upper:.9f}], which `edgeworth-acct epsilon --sigma {run['sigma']!r} --q {run['q']!r} --steps "
         f"{run['released_steps']} --delta {run['delta']!r} --adjacency {run['adjacency']}` recomputes; `edgeworth-acct "
         "verify certificate.json` derives the certificate's interval, up to "
-        f"{files.rounded_up(certificate['epsilon']['upper'])}, by other means (it declines runs of very few steps). "
+        f"{files.rounded_up(certificate['epsilon']['upper'])}, by other means (it declines some runs of few steps). "
         "Not covered: the choice of hyper-parameters and of this run among others, the evaluation data, people who "
         "stand behind several records, the data that the model was pretrained on, training losses, times and "
         "checkpoints, and what floating-point noise may leak."
@@ -59,7 +59,7 @@ def card(options, certificate: dict, figures: dict, note: str = "") -> str:
     """MODEL_CARD.md."""
     settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
     public = {name: value for name, value in figures.items() if not name.endswith("not_private")}
-    results = "\n".join(f"| {name} | {value:.6g} |" for name, value in public.items())
+    results = "\n".join(f"| {name} | {_shown(name, value)} |" for name, value in public.items())
     chosen = f"chosen by the accountant `{options.accountant}`" if options.sigma is None else "given"
     return f"""# {Path(options.model).name}, fine-tuned on {options.task} with differential privacy
 
@@ -85,6 +85,10 @@ loss, as `loss_not_private`: do not publish it with the model.)
 |---|---|
 {settings}
 """
+
+
+def _shown(name, value):
+    return files.rounded_up(value) if name == "epsilon" else f"{value:.6g}"
 
 
 def curves(path, history, metric) -> None:
