@@ -61,11 +61,11 @@ def _generated(rows, tokenizer):
 
 
 def collator(tokenizer, left=False):
-    """Function from records to a batch, padded to its longest record (and a multiple of 8)."""
+    """Function from records to a batch, padded to its longest record."""
     fills = {"input_ids": tokenizer.pad_token_id, "labels": _IGNORED}
 
     def collate(records):
-        longest = -8 * (-max(len(record["input_ids"]) for record in records) // 8)
+        longest = max(len(record["input_ids"]) for record in records)
 
         def padded(values, fill):
             rest = [fill] * (longest - len(values))

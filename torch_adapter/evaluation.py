@@ -18,7 +18,7 @@ def evaluator(task, data, tokenizer, max_length, limit=None):
     tokenizer : PreTrainedTokenizer
     max_length : int
     limit : int, optional
-        Only the first so many records (or sources to write about) of each split.
+        Only the first so many records of each split.
     """
     splits = {split: rows if limit is None else rows[:limit] for split, rows in data.evaluation.items()}
     encoded = {split: Encoded(rows, task, tokenizer, max_length) for split, rows in splits.items()}

@@ -97,11 +97,11 @@ def test_the_loss_of_generation_counts_the_reference_only(tmp_path):
     assert encoded[0]["input_ids"] == [*ids(["name", "place"]), end, *ids(["a", "fine", "film"]), end]
     assert encoded[0]["labels"] == [-100] * 3 + [*ids(["a", "fine", "film"]), end]
     batch = collator(words)([encoded[0], encoded[1]])
-    assert batch["input_ids"].shape == (2, 8)
-    assert batch["labels"][1].tolist() == [-100, -100, *ids(["dull"]), end, *[-100] * 4]
+    assert batch["input_ids"].shape == (2, 7)
+    assert batch["labels"][1].tolist() == [-100, -100, *ids(["dull"]), end, *[-100] * 3]
     assert batch["attention_mask"].sum(1).tolist() == [7, 4]
-    left = collator(words, left=True)([encoded[1]])
-    assert left["attention_mask"].tolist() == [[0] * 4 + [1] * 4]
+    left = collator(words, left=True)([encoded[0], encoded[1]])
+    assert left["attention_mask"].tolist() == [[1] * 7, [0] * 3 + [1] * 4]
 
 
 def test_long_records_are_cut_and_counted(tmp_path):
