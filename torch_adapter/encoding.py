@@ -21,6 +21,8 @@ class Encoded:
     ----------
     cut : int
         How many were.
+    lengths : list of int
+        Tokens of each record.
     """
 
     def __init__(self, rows, task, tokenizer, max_length):
@@ -31,6 +33,7 @@ class Encoded:
         elif self.cut:
             cut = ({key: values[:max_length] for key, values in record.items()} for record in self.records)
             self.records = list(cut)
+        self.lengths = [len(record["input_ids"]) for record in self.records]
 
     def __len__(self):
         return len(self.records)

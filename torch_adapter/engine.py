@@ -1,5 +1,6 @@
 """DP-SGD on an ordinary model and an ordinary optimizer: sample, clip, sum, noise, divide, step."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from edgeworth_acct.torch_adapter.ledger import Ledger
 from edgeworth_acct.torch_adapter.noise import Key, release_
 from edgeworth_acct.torch_adapter.plan import DPPlan, number
 from edgeworth_acct.torch_adapter.ranks import Ranks
-from edgeworth_acct.torch_adapter.sampler import LogicalStep, poisson
+from edgeworth_acct.torch_adapter.sampler import LogicalStep, by_length, poisson
 
 _MODES = {"stash": Stash}
 _AUTO = 0.01  # what automatic clipping adds to a norm (arXiv:2206.07136)
@@ -112,7 +113,7 @@ class DPEngine:
         self.ranks.broadcast([secret, *(parameter.detach() for parameter in self.model.parameters())])
         self._key = Key(bytes(secret.tolist()))
 
-    def sampler(self, n: int, micro_batch: int):
+    def sampler(self, n: int, micro_batch: int, lengths=None):
         """The plan's remaining logical steps.
 
         Parameters
@@ -121,6 +122,9 @@ class DPEngine:
             Records in the data set; must be the plan's.
         micro_batch : int
             Records of a forward pass; the shape of every `MicroBatch`.
+        lengths : array_like, optional
+            Shape (n,): size of each record.  The records of a batch are then handed out longest first, so that those of
+            a micro-batch are alike and little is padded; who is in the batch, and the sum, stay the same.
 
         Yields
         ------
@@ -132,9 +136,13 @@ class DPEngine:
             raise ValueError(f"sampling must be 'poisson' for a sampler, the plan says {self.plan.sampling!r}")
         if n != self.plan.n:
             raise ValueError(f"n must be the plan's {self.plan.n}, got {n!r}")
-        return self._steps(n, number("micro_batch", micro_batch, 1, whole=True))
+        if lengths is not None:
+            lengths = np.asarray(lengths)
+            if lengths.shape != (n,) or lengths.dtype.kind not in "iuf":
+                raise ValueError(f"lengths must be {n} numbers, got shape {lengths.shape} of {lengths.dtype}")
+        return self._steps(n, number("micro_batch", micro_batch, 1, whole=True), lengths)
 
-    def _steps(self, n, micro_batch):
+    def _steps(self, n, micro_batch, lengths):
         while self.ledger.steps < self.plan.steps:
             if self._open:
                 raise RuntimeError("engine.step() must end a logical step before the next one begins")
@@ -142,9 +150,8 @@ class DPEngine:
                 hook(self)
             self._open, self._totals = True, {}
             batch = poisson(self._key.generator("sample"), n, self.plan.q)
-            yield LogicalStep(
-                self.ledger.steps, batch[self.ranks.rank :: self.ranks.count], micro_batch, self._announce
-            )
+            share = by_length(batch, lengths)[self.ranks.rank :: self.ranks.count]
+            yield LogicalStep(self.ledger.steps, share, micro_batch, self._announce)
 
     def _announce(self, batch):
         self._announced = batch

@@ -77,7 +77,7 @@ def run(options) -> dict | None:
     data = load(task, options.data)
     plan = _plan(options, len(data.train))
     torch.manual_seed(options.seed)
-    model = model_for(task, options.model, tokenizer, options.max_length)
+    model = model_for(task, options.model, tokenizer, options.max_length, options.pooling, options.dropout)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     dataset = Encoded(data.train, task, tokenizer, options.max_length)
@@ -119,6 +119,7 @@ def run(options) -> dict | None:
         collate=collate,
         loss=loss,
         micro_batch=options.micro_batch,
+        lengths=dataset.lengths,
         amp=options.amp,
         eval_fn=evaluator(task, data, tokenizer, options.max_length, options.evaluation_limit),
         evaluate_every=options.evaluate_every,

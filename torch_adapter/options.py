@@ -34,6 +34,8 @@ class Options:
     momentum: float = 0.5
     published_sign: bool = False
     freeze_embeddings: bool = False
+    pooling: str | None = None
+    dropout: float | None = None
     clip: float = 1.0
     clipping: str = "flat"
     adjacency: str = "add_or_remove"
@@ -80,6 +82,10 @@ class Options:
             )
         if self.compare and not self.dry_run:
             raise ValueError("compare must come with dry_run: it prints a table and trains nothing")
+        if self.pooling is not None and (self.pooling != "mean" or getattr(TASKS.get(self.task), "generates", False)):
+            raise ValueError(f"pooling must be 'mean', and is for classification, got {self.pooling!r} for {self.task}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
         for name in ("max_length", "micro_batch", "evaluate_every", "evaluation_limit", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -201,6 +207,8 @@ def _parser():
     add("momentum", "of rgp's power iteration, in [0, 1) (default: 0.5)", type=float)
     add("published_sign", "rgp with the sign of the published code, which is no projection", action="store_true")
     add("freeze_embeddings", "do not train embeddings with --method full", action="store_true")
+    add("pooling", "mean: classify the mean of the token vectors, as sentence embedders do", choices=("mean",))
+    add("dropout", "probability in [0, 1), instead of the model's own", type=float)
     add("clip", "bound on the norm of a record's gradient (default: 1)", type=float)
     add("clipping", "flat: min(1, C / norm); auto: C / (norm + 0.01) (default: flat)", choices=("flat", "auto"))
     add("adjacency", "neighbouring data sets", choices=("add_or_remove", "add", "remove", "replace_one"))

@@ -27,8 +27,19 @@ def tokenizer_for(task, where):
     return tokenizer
 
 
-def model_for(task, where, tokenizer, max_length):
+def model_for(task, where, tokenizer, max_length, pooling=None, dropout=None):
     """A model for the task in float32; the random numbers of a new head are torch's.
+
+    Parameters
+    ----------
+    task : Task
+    where : str or path
+    tokenizer : PreTrainedTokenizer
+    max_length : int
+    pooling : {None, "mean"}
+        A classifier of Hugging Face for this model, or `MeanPooledClassifier`.
+    dropout : float, optional
+        Instead of the model's own.
 
     Raises
     ------
@@ -36,17 +47,26 @@ def model_for(task, where, tokenizer, max_length):
         No model, no head for this task, a head of other classes, or shorter inputs than `max_length`.
     """
     import torch
+    from torch import nn
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    kind = AutoModelForCausalLM if task.generates else AutoModelForSequenceClassification
+    load = (AutoModelForCausalLM if task.generates else AutoModelForSequenceClassification).from_pretrained
+    if pooling is not None:
+        from edgeworth_acct.torch_adapter.pooled import MeanPooledClassifier
+
+        load = MeanPooledClassifier.load
     labels = {} if task.generates else {"id2label": dict(enumerate(task.classes)), "num_labels": len(task.classes)}
     if labels:
         labels["label2id"] = {name: k for k, name in labels["id2label"].items()}
     try:
-        model = kind.from_pretrained(where, dtype=torch.float32, **labels)
+        model = load(where, dtype=torch.float32, **labels)
     except (OSError, ValueError, RuntimeError) as error:
         wanted = "language-modelling" if task.generates else f"classification, {len(task.classes)} classes,"
         raise ValueError(f"model must load with a head for {task.name} ({wanted} {where}): {_first(error)}") from error
+    if dropout is not None:
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
     model.config.pad_token_id = tokenizer.pad_token_id
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from edgeworth_acct.torch_adapter import checkpoint as files
+from edgeworth_acct.torch_adapter.tasks import task_named
 from edgeworth_acct.torch_adapter.training import Callback
 
 _UNITS = {
@@ -79,12 +80,27 @@ loss, as `loss_not_private`: do not publish it with the model.)
 |---|---|
 {results}
 
+## Use
+
+```python
+{_usage(options)}
+```
+
 ## Settings
 
 | option | value |
 |---|---|
 {settings}
 """
+
+
+def _usage(options):
+    if options.pooling:
+        package, name, load = "edgeworth_acct.torch_adapter.pooled", "MeanPooledClassifier", "load"
+    else:
+        kind = "CausalLM" if task_named(options.task).generates else "SequenceClassification"
+        package, name, load = "transformers", f"AutoModelFor{kind}", "from_pretrained"
+    return f'from {package} import {name}\n\nmodel = {name}.{load}("model")  # the folder beside this file'
 
 
 def _shown(name, value):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,6 +48,11 @@ class LogicalStep:
             batch = MicroBatch(indices, indices >= 0)
             self._announce(batch)
             yield batch
+
+
+def by_length(rows, lengths):
+    """Rows of a batch with the longest first: micro-batches of like lengths need little padding."""
+    return rows if lengths is None else rows[np.argsort(-lengths[rows], kind="stable")]
 
 
 def poisson(generator, n, q):

@@ -85,6 +85,7 @@ def fit(
     collate=default_collate,
     loss="sequence_classification",
     micro_batch: int = 32,
+    lengths=None,
     amp: str | None = None,
     eval_fn=None,
     evaluate_every: int | None = None,
@@ -123,6 +124,8 @@ def fit(
         ``(outputs, batch) -> losses`` of shape (B,).
     micro_batch : int
         Records of a forward pass.
+    lengths : array_like, optional
+        Size of each record, for less padding: see `DPEngine.sampler`.
     amp : {"bf16", "fp16"}, optional
         Activations under torch.autocast; norms, sums and noise stay in float32.
     eval_fn : callable, optional
@@ -189,7 +192,7 @@ def fit(
     device = next(model.parameters()).device
     try:
         with _Bar(plan, run, progress and first) as bar, _Interrupts() as interrupts, torch.random.fork_rng():
-            for logical in engine.sampler(plan.n, micro_batch=micro_batch):
+            for logical in engine.sampler(plan.n, micro_batch, lengths):
                 total = count = 0
                 for mb in logical:
                     args, kwargs, batch = inputs_and_batch(collate(_records(dataset, mb)), device)

@@ -1,4 +1,4 @@
-"""How long a run will take and what memory it needs, from one micro-batch of it that is thrown away."""
+"""How long a run will take and what memory it needs, from two micro-batches of it that are thrown away."""
 
 import resource
 import sys
@@ -13,7 +13,7 @@ _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def trial(model, dataset, plan, collate, loss, micro_batch, amp) -> str:
-    """Time two micro-batches of the first records, of which nothing is kept, and say what a run takes.
+    """Try the longest records for memory and those of mean length for time; nothing is kept.
 
     Returns
     -------
@@ -21,13 +21,16 @@ def trial(model, dataset, plan, collate, loss, micro_batch, amp) -> str:
         Estimates of time (training only) and of memory, for people.
     """
     device = next(model.parameters()).device
-    records = [dataset[row % len(dataset)] for row in range(micro_batch)]
-    args, kwargs, batch = inputs_and_batch(collate(records), device)
+    order = sorted(range(len(dataset)), key=dataset.lengths.__getitem__, reverse=True)
+    mean = sum(dataset.lengths) / len(dataset)
+    middle = next(k for k, row in enumerate(order) if dataset.lengths[row] <= mean)
     stash = Stash(model)
     training = model.training
     model.train()
     try:
-        for _ in range(2):
+        for first in (0, middle):
+            records = [dataset[order[(first + k) % len(order)]] for k in range(micro_batch)]
+            args, kwargs, batch = inputs_and_batch(collate(records), device)
             started = time.perf_counter()
             with torch.autocast(device.type, _AMP.get(amp), enabled=amp is not None):
                 losses = loss_function(loss)(model(*args, **kwargs), batch)

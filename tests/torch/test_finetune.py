@@ -78,6 +78,29 @@ def test_every_method_leaves_a_plain_model_and_its_proof(place, tmp_path, method
     assert "sigma" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("method", ["full", "head", "lora", "rgp"])
+def test_mean_pooling_leaves_a_model_of_its_own_kind(place, tmp_path, method):
+    folder = tmp_path / "run"
+    assert main([*options(place, folder, method=method, pooling="mean", dropout=0.0), "--no-progress"]) == 0
+    checked(folder)
+    from transformers import AutoTokenizer
+
+    from edgeworth_acct.torch_adapter.pooled import MeanPooledClassifier
+
+    words = AutoTokenizer.from_pretrained(folder / "model")
+    model = MeanPooledClassifier.load(folder / "model").eval()
+    assert not [name for name in model.state_dict() if "lora" in name or "pooler" in name]
+    short = words(["a dull"], return_tensors="pt")
+    padded = words(["a dull", "a fine a fine"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        alone, beside = model(**short).logits[0], model(**padded).logits[0]
+        vectors = model.encoder(**short).last_hidden_state[0]
+    torch.testing.assert_close(beside, alone)
+    expected = vectors.mean(0) @ model.classifier.weight.T + model.classifier.bias
+    torch.testing.assert_close(alone, expected.detach())
+    assert "MeanPooledClassifier.load" in (folder / "MODEL_CARD.md").read_text()
+
+
 @pytest.mark.parametrize("method", ["full", "lora", "rgp"])
 def test_every_method_learns_where_noise_is_small(place, tmp_path, method):
     given = {"method": method, "epsilon": 300, "batch-size": 100, "steps": 80, "evaluate-every": 10, "lr": 0.01}
@@ -93,6 +116,7 @@ def test_the_card_states_a_claim_that_can_be_checked(place, tmp_path):
     certificate = checked(folder)
     assert "| accuracy | " in text
     assert "| loss_not_private" not in text
+    assert 'AutoModelForSequenceClassification.from_pretrained("model")' in text
     paragraph = next(part for part in text.split("\n\n") if part.startswith("The weights in this folder"))
     for word in (
         "0.0012)-differentially private",

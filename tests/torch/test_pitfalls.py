@@ -76,6 +76,33 @@ def engine_for(model, plan, **options):
     return DPEngine(model, torch.optim.SGD(model.parameters(), lr=0.1), plan, **options)
 
 
+def test_lengths_order_a_batch_and_change_nothing_else():
+    plan = DPPlan(n=1000, expected_batch=100, steps=3, sigma=1.0, delta=1e-5)
+    model = nn.Linear(2, 1)
+    lengths = np.arange(1000) % 7
+    batches = []
+    for order in (None, lengths):
+        engine = engine_for(model, plan)
+        for logical in engine.sampler(1000, 16, order):
+            rows = []
+            for mb in logical:
+                rows += mb.indices[mb.mask].tolist()
+                engine.backward(model(torch.ones(16, 2)).flatten(), mask=mb.mask)
+            engine.step()
+            batches.append(rows)
+    for plain, ordered in zip(batches[:3], batches[3:], strict=True):
+        assert sorted(plain) == sorted(ordered)
+        assert (np.diff(lengths[ordered]) <= 0).all()
+        assert (np.diff(lengths[plain]) > 0).any()
+
+
+@pytest.mark.parametrize("lengths", [[1, 2], np.ones((1000, 1)), ["a"] * 1000])
+def test_lengths_must_be_one_number_for_each_record(lengths):
+    engine = engine_for(nn.Linear(2, 1), DPPlan(n=1000, expected_batch=100, steps=3, sigma=1.0, delta=1e-5))
+    with pytest.raises(ValueError, match="lengths must be 1000 numbers"):
+        engine.sampler(1000, 16, lengths)
+
+
 def test_the_sampler_is_the_plans():
     plan = DPPlan(n=1000, expected_batch=30, steps=400, sigma=1.0, delta=1e-5)
     model = nn.Linear(2, 1)
