@@ -2,7 +2,7 @@
  *
  * Order of the rooms, lower ones know nothing of higher ones:
  *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) -> decay (tail of the
- *     characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate, terms, line (trapezoidal inversion),
+ *     characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate, rounding, terms, line (trapezoidal inversion),
  *     closed (closed forms) -> contour (delta and epsilon from the nodes) -> far, counted, split (which steps share a line)
  *     -> route (one direction) -> solve (the public functions)
  */

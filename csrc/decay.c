@@ -2,14 +2,25 @@
  *
  * Source   MATH.md section 4: shift u -> u + i theta s.  With D = Y/(1+Y), v_theta/v = 1 - D + D e^{i theta},
  *
- *     |phi_c(t)| <= E_c[e^psi],  psi = theta^2 s^2/2 + alpha log|v_theta/v|_+ - beta log|v_theta/v|_- - t (arg_+ + arg_-)
+ *     |phi_c(t)| <= E_c[e^psi],  psi = theta^2 s^2/2 + (1+c) log|v_theta/v|_+ - c log|v_theta/v|_- - t (arg_+ + arg_-)
  *
- *          for every t >= T when psi is taken at T, because both args are >= 0.  Any 0 < theta < pi/2 is valid.
+ *          (remove: the + parts alone, add: -c log and one arg) for every t >= T when psi is taken at T, because both args
+ *          are >= 0.  Any 0 < theta < pi/2 is valid.
  * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so the
  *          n-th power is meaningful for any n.
- * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta = log(v_theta/v_{-theta})/(2i).  At Im u =
- *          alpha s the arg becomes (arg v_{theta+alpha} - arg v_{alpha-theta})/2 >= 0, and |v_theta| becomes the geometric mean of
- *          |v_{theta+alpha}| and |v_{theta-alpha}|: the bound of survey.c at Im u = (theta + alpha) s, t = 0 covers it.
+ * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta = log(v_theta/v_{-theta})/(2i).
+ *          On Im u = alpha s, alpha >= 0 (alpha < 0 alike), |phi| grows by e^{alpha^2 s^2/2}, |v_theta| becomes the geometric
+ *          mean of |v_{theta+alpha}| and |v_{theta-alpha}|, arg v_theta becomes (arg v_{theta+alpha} - arg v_{alpha-theta})/2
+ *          =: b/2.
+ * Lemma    b >= 0 for 0 <= theta <= pi/2, 0 <= alpha <= pi/2, theta + alpha < pi.  With v_x = (1-q)(1 + Y e^{ix}), Y >= 0,
+ *          e^{ib} is a positive multiple of w = (1 + Y e^{i(theta+alpha)})(1 + Y e^{i(theta-alpha)}), and
+ *              w = 1 + 2 Y cos alpha e^{i theta} + Y^2 e^{2 i theta},   Im w = 2 Y sin theta (cos alpha + Y cos theta) >= 0.
+ *          Neither factor vanishes, so b is continuous in Y, and b = 0 at Y = 0: it never leaves [0, pi].
+ *          Beyond alpha = pi/2 it does (Y small); there arg v_x in [0, x] for 0 <= x < pi gives b >= -(alpha - theta)_+.
+ *          Hence the strip of the trapezoidal rule may do without the factor in T, or with e^{T (alpha - theta)_+/2} for each
+ *          v.  No tapers (line.c): |v_x| <= v under positive powers, |v_x| >= v cos(x/2) under negative ones (-c of add and
+ *          replace), so the integral there is at most M(c) e^{(theta^2 + alpha^2) s^2/2} C, C = 1 (remove) or
+ *          cos((theta + alpha)/2)^{-c}.  Tapers: survey.c, cell by cell, theta + alpha <= 3/2.
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -74,15 +85,13 @@ double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *
 /* Error of that sum against the integral, and what the taper gains off the real axis. */
 double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T)
 {
-    const double s = law->m->s, most = law->far.width > 0.0 ? fmin(1.5 * s, 0.75 * law->far.width) : 1.5 * s;
+    const double s = law->m->s, widest = fmin(1.5 - theta, law->far.width > 0.0 ? 0.75 * law->far.width / s : 1.5);
     double err = INFINITY;
-    for (double y = fmin(most, theta * s + 9.0); y > 1.05 * theta * s; y = theta * s + 0.6 * (y - theta * s)) {
-        const double e = ew_survey(law, EW_SMALL, at->c, 0.0, y) - log(expm1(2.0 * EW_PI * (y - theta * s) / nd->hu)) + log(2.0);
+    for (double alpha = fmin(widest, 9.0 / s); alpha > fmax(0.05 * theta, 1e-3 * widest); alpha *= 0.6) {
+        const double e = ew_survey_turned(law, at->c, theta, alpha) - log(expm1(2.0 * EW_PI * alpha * s / nd->hu)) + log(2.0);
         if (e > err)
             break;
         err = e;
-        if (y - theta * s < 1e-3 * most)
-            break;
     }
     double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
     if (law->far.width > 0.0 || law->left.width > 0.0)

@@ -7,7 +7,7 @@
  * Bound    aliases       alias.c
  *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T): decay.c (small), survey.c (mid)
  *          quadrature    quadrature.c
- *          rounding      counted below
+ *          rounding      rounding.c, terms.c
  */
 #include "rooms.h"
 
@@ -35,11 +35,12 @@ static double far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *a
     double err = 0.0;
     if (sure && ln->law->far.width > 0.0) {
         err = ew_decay_error(ln->law, nd, at, theta, T);
-    } else if (sure) { /* |v_theta| on Im u = alpha s: decay.c */
+    } else if (sure) { /* strips |Im u| <= alpha s: decay.c */
         err = INFINITY;
         for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / m->s); alpha * m->s > 0.02 && !(n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
             const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * (theta + alpha)));
-            err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
+            const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * (m->kind == EW_KIND_REPLACE ? 1.0 : 0.5);
+            err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C + late - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
         }
         const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
         err += ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
@@ -235,34 +236,15 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     if (!(tail <= log_tol + 3.0) || J > EW_JMAX - 8 || ct->count + J + 1 > 2 * EW_JMAX)
         return 0;
 
-    /* rounding of the weights, as it enters M, M', M'' */
-    double w0 = 0.0, w1 = 0.0, w2 = 0.0, bad0 = 0.0, bad1 = 0.0, b0 = 0.0;
-    for (int k = 0; k < fine.count; k++) {
-        const double u = fabs(fine.u[k]), l = fabs(fine.loss[k]), p = fine.p[EW_SMALL][k], x1 = c * l;
-        const double w = fine.tapered ? fine.wc[EW_SMALL][k] : fine.w[k];
-        const double unit = 24.0 + 5.0 * u * u + 8.0 * (1.0 + c) * l + (fine.tapered ? 40.0 * (1.0 + fabs(fmax(-745.0, fine.cls[EW_SMALL][k]))) : 0.0);
-        w0 += unit * p;
-        w1 += unit * p * l;
-        w2 += unit * p * l * l;
-        bad0 += unit * (law->edge || x1 > 30.0 || !(w > 0.0) ? p : w * (x1 * x1 * (1.0 + p / w) + c * fine.e2m[k]));
-        bad1 += unit * (law->edge ? p * l : l * fabs(p - w) + w * fine.e2m[k]);
-        if (cls == EW_MID)
-            b0 += (unit + 40.0 * (1.0 + fabs(fmax(-745.0, fine.cls[EW_MID][k])))) * fine.p[EW_MID][k];
-    }
-    if (fine.tapered && !law->edge) {
-        bad0 += 100.0 * (fine.out + c * fabs(fine.out_gap));
-        bad1 += 100.0 * fabs(fine.out_gap);
-    }
-    const double count = 0.25 * fine.count + 5.0 * EW_BLOCK + 20.0;
-    const double r0 = EW_U * (w0 + count * m_c), r1 = EW_U * (w1 + count * w1 / 24.0), r2 = EW_U * (w2 + count * at.m2);
-    const double e0 = EW_U * (bad0 + fine.count * (law->edge ? at.m : fabs(at.m0))), em = EW_U * (bad1 + fine.count * fabs(at.m1));
-    const double tt = J * h, by1 = 2.0 * r0, by2 = fmin(0.05 * tt * tt * r2, 0.3 * tt * r1 + 2.0 * r0) + 0.3 * tt * em;
+    ew_rounding r;
+    ew_rounding_at(&r, &fine, m, &at);
+    const double tt = J * h, by1 = 2.0 * r.r0 + 0.3 * tt * r.turn, by2 = fmin(0.05 * tt * tt * r.r2, 0.3 * tt * r.r1 + 2.0 * r.r0) + 0.3 * tt * r.m1;
     const int second = by2 < by1 && !(n * by1 <= 0.2 * ct->tol * m_c);
     ew_rotate(&fine, h, J, second, ws);
 
-    ew_line_terms terms = {.cls = cls, .bracketed = second, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .r0 = r0, .r1 = r1, .r2 = r2, .em = em,
-                           .top = n * ew_log_m(&at) - c * eps - scale, .less = -c * eps - scale, .b_round = EW_U * (b0 + count * at.b0), .b_more = EW_U * count,
-                           .fixed_err = n * 1.01 * (e0 + quad_s[0]) / m_c + 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
+    ew_line_terms terms = {.cls = cls, .bracketed = second, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .round = &r,
+                           .top = n * ew_log_m(&at) - c * eps - scale, .less = -c * eps - scale,
+                           .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
                            .quad_0 = quad_s[0], .quad_b0 = quad_b[0]};
     for (int i = 0; i < EW_SEGMENTS; i++) {
         terms.until[i] = part[i] * Tm;

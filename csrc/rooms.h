@@ -8,6 +8,7 @@
 enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE }; /* further kinds of weights: 1, 1 - chi_far, what chi_far gains off the real axis */
 double ew_survey(const ew_law *law, int weight, double c, double t, double y);
 double ew_survey_ends(const ew_law *law, int weight, double c, double t, double y, double from, double to, double hu);
+double ew_survey_turned(const ew_law *law, double c, double theta, double alpha);
 
 /* decay.c */
 double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T);
@@ -77,6 +78,17 @@ typedef struct {
     double low, high, rate, left, right, tol; /* tol: the relative error asked for */
 } ew_contour;
 
+/* rounding.c: absolute errors at the tilt of the nodes' weights */
+typedef struct {
+    double m0, m1;                    /* of M(c) - 1 (M(c) if the law counts from the edge) and M'(c) as summed */
+    double r0, r1, r2;                /* of sums of p, p loss, p loss^2 that turn along the line */
+    double turn;                      /* by the angles of e^{i t loss}, each unit of t */
+    double b0, b_turn;                /* of M_mid, and by its angles */
+    double b0_bracketed, b1_bracketed; /* more of it in bracketed form, and more of that each unit of t */
+} ew_rounding;
+
+void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at);
+
 /* terms.c: the terms of one line, from ws->sums */
 enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */
 typedef struct {
@@ -84,9 +96,8 @@ typedef struct {
     double n, c, eps, h;
     double top, less;             /* logs of M_small(c)^n e^{-c eps} and of e^{-c eps}, both over e^{log_scale} */
     const ew_moments *at;
-    double r0, r1, r2, em;        /* rounding errors of M, M', M'' as weights, and of M' as used */
-    double b_round, b_more;       /* the same of the mid steps */
-    double fixed_err;             /* relative error of M(c)^n e^{-c eps} */
+    const ew_rounding *round;
+    double fixed_err;             /* relative error of M(c)^n e^{-c eps}, M(c) given */
     double until[EW_SEGMENTS];    /* largest t of each stretch */
     double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS], quad_0, quad_b0; /* errors of M_small, M_mid there, and at t = 0 */
 } ew_line_terms;

@@ -18,23 +18,23 @@ static const double LEAST = -1e5; /* of no account, and still a bound */
 typedef struct {
     const ew_law *law;
     int weight;
-    double alpha, beta, t, y, co, si, base;
+    double alpha, beta, t, y, co, more, si, base; /* co, more: cosines of two angles, |1 + Y e^{i theta}| stands for their geometric mean */
 } view;
 
 static view look(const ew_law *law, int weight, double c, double t, double y)
 {
     const ew_model *m = law->m;
     const double theta = y / m->s;
-    view v = {law, weight, m->kind == EW_KIND_ADD ? -c : 1.0 + c, m->kind == EW_KIND_REPLACE ? -c : 0.0, t, y, cos(theta), sin(theta), 0.0};
+    view v = {law, weight, m->kind == EW_KIND_ADD ? -c : 1.0 + c, m->kind == EW_KIND_REPLACE ? -c : 0.0, t, y, cos(theta), cos(theta), sin(theta), 0.0};
     v.base = (law->edge ? 0.0 : v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
     return v;
 }
 
-/* log|1 + Y e^{i theta}| and its argument, by W = min(Y, 1/Y) */
-EW_BODY double modulus_log(double log_y, double co)
+/* log|1 + Y e^{i theta}|, the mean of that at two angles, and its argument, by W = min(Y, 1/Y) */
+EW_BODY double modulus_log(double log_y, double co, double more)
 {
-    const double w = ew_k_exp(-fabs(log_y));
-    return (log_y > 0.0 ? log_y : 0.0) + 0.5 * ew_k_log1p(w * (2.0 * co + w));
+    const double w = ew_k_exp(-fabs(log_y)), a = w * (2.0 * co + w), b = w * (2.0 * more + w);
+    return (log_y > 0.0 ? log_y : 0.0) + 0.25 * ew_k_log1p(a + b + a * b);
 }
 
 EW_BODY double argument(double log_y, double co, double si)
@@ -48,21 +48,21 @@ EW_CLONES
 static void integrand(double *e, const view *v, double u, double d)
 {
     const ew_model *m = v->law->m;
-    const double lo = log(m->odds), by = 1.0 / m->s, alpha = v->alpha, beta = v->beta, t = v->t, co = v->co, si = v->si, shift = m->shift, base = v->base;
+    const double lo = log(m->odds), by = 1.0 / m->s, alpha = v->alpha, beta = v->beta, t = v->t, co = v->co, more = v->more, si = v->si, shift = m->shift, base = v->base;
     const int right_a = alpha > 0.0, right_t = t > 0.0, left_b = beta > 0.0; /* a positive factor is worst where Y is largest */
 #pragma omp simd
     for (int i = 0; i < CELLS; i++) {
         const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p;
         const double af = fabs(from), at = fabs(to), near = from * to <= 0.0 ? 0.0 : af < at ? af : at;
         const double l = lo + (from - shift) * by, r = lo + (to - shift) * by;
-        e[i] = (base - 0.5 * near * near) + alpha * modulus_log(right_a ? r : l, co) + t * argument(right_t ? r : l, co, si);
+        e[i] = (base - 0.5 * near * near) + alpha * modulus_log(right_a ? r : l, co, more) + t * argument(right_t ? r : l, co, si);
     }
     if (m->kind != EW_KIND_REPLACE)
         return;
 #pragma omp simd
     for (int i = 0; i < CELLS; i++) { /* log Y_- falls with u */
         const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p, far = lo - from * by, close = lo - to * by;
-        e[i] += beta * modulus_log(left_b ? far : close, co) + t * argument(right_t ? far : close, co, si);
+        e[i] += beta * modulus_log(left_b ? far : close, co, more) + t * argument(right_t ? far : close, co, si);
     }
 }
 
@@ -185,6 +185,17 @@ static double add_up(const view *v, double from, double to, double stretch, doub
 double ew_survey(const ew_law *law, int weight, double c, double t, double y)
 {
     const view v = look(law, weight, c, t, y);
+    return add_up(&v, 0.0, 0.0, 1.0, 0.0);
+}
+
+/* The integrand of decay.c on Im u = alpha s, small steps; theta + alpha <= pi/2. */
+double ew_survey_turned(const ew_law *law, double c, double theta, double alpha)
+{
+    const double s = law->m->s;
+    view v = look(law, EW_SMALL, c, 0.0, alpha * s);
+    v.base += 0.5 * theta * theta * s * s;
+    v.co = cos(theta + alpha);
+    v.more = cos(theta - alpha);
     return add_up(&v, 0.0, 0.0, 1.0, 0.0);
 }
 

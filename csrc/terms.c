@@ -2,7 +2,8 @@
  *
  * With A = M_small(z)/M_small(c) = 1 + w and B = M_mid(z), z = c + i t, the term at t is  (h/pi) Re[G(z) e^{-z eps}/(z (1+z))] (half of it at
  * t = 0), G = A^n or (A + B)^n - A^n, every power through n log(1 + w).
- * Error    of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n:  n e_B (|A|+|B|)^{n-1} + n^2 e_A |B| (|A|+|B|)^{n-2}, inflated.
+ * Error    M(c) A is M(c) as summed plus what the sums differ by from their value at t = 0: the error e_A M(c) of it is that of all three.
+ *          Of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n:  n e_B (|A|+|B|)^{n-1} + n^2 e_A |B| (|A|+|B|)^{n-2}, inflated.
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -62,15 +63,17 @@ static inline double at_most(double x, double most)
 EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb, int far, int mid)
 {
     const double n = v->n, c = v->c, m = v->at->m, h = v->h, eps = v->eps, top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
-    const double r0 = v->r0, r1 = v->bracketed ? v->r1 : 0.0, r2 = v->bracketed ? v->r2 : 1e300, em = v->bracketed ? v->em : 0.0;
-    const double b0 = v->bracketed ? v->b_more * v->at->b0 : 0.0, b1 = v->bracketed ? v->b_more * h * fabs(v->at->b1) : 0.0, b_flat = v->b_round + qb + v->quad_b0, q0 = v->quad_0 + qs;
+    const ew_rounding *r = v->round;
+    const double r0 = r->r0, r1 = v->bracketed ? r->r1 : r->turn, r2 = v->bracketed ? r->r2 : 1e300, em = v->bracketed ? r->m1 : 0.0;
+    const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs; /* at t = 0: of M(c); further on, also of the two sums subtracted */
+    const double b1 = r->b_turn + (v->bracketed ? r->b1_bracketed : 0.0), b_flat = r->b0 + (v->bracketed ? r->b0_bracketed : 0.0) + qb + v->quad_b0;
     const double *re = ws->sums[0], *im = ws->sums[1], *two0 = ws->sums[2], *two1 = ws->sums[3];
     double *cr = ct->cr + base, *ci = ct->ci + base, *zr = ct->zr + base, *zi = ct->zi + base, *err = ct->err + base;
 #pragma omp simd
     for (int j = from; j < to; j++) {
         const double t = j * h, ar = 1.0 + re[j], ai = im[j], one0 = cr[j], one1 = ci[j], size = top + one0, turn = one1 - t * eps;
         const double mod2 = ar * ar + ai * ai, mod = sqrt(mod2 > 1e-300 ? mod2 : 1e-300), near = fabs(ai) < 1.0 ? fabs(ai) : 1.0;
-        const double eM = (at_most(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em + (j ? q0 : 0.0)) / m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
+        const double eM = (at_most(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em + (j ? q0 : start)) / m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
         const double e0 = ew_k_exp(size);
         double sine, cosine, gr, gi, abs_err;
         turn_by(&sine, &cosine, turn, far);
@@ -81,7 +84,7 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
             const double er = ew_k_expm1(x) - 2.0 * e * s2 * s2, ei = 2.0 * e * s2 * c2; /* e^{n log(1 + B/A)} - 1 */
             gr = e0 * (er * cosine - ei * sine);
             gi = e0 * (er * sine + ei * cosine);
-            const double B = zr[j], total = mod * m + B, eB = b_flat + b0 + j * b1, eA = eM * m;
+            const double B = zr[j], total = mod * m + B, eB = b_flat + t * b1, eA = eM * m;
             const double grow = ew_k_exp(at_most(1.01 * n * ew_k_log1p((eA + eB) / total), 700.0)), sum = n * ew_k_log_of(total, total - 1.0, 0.0) + less;
             abs_err = ew_k_exp(sum) * grow * (n * eB / total + n * n * eA * B / (total * total));
             abs_err += sqrt(gr * gr + gi * gi) * (flat + EW_U * 8.0 * (fabs(one0) + fabs(one1)) + turning * t) + e0 * EW_U * 16.0 * e * (fabs(two0[j]) + fabs(two1[j]));

@@ -1,0 +1,86 @@
+/* rounding.c - what rounding of the nodes, and of the sums over them, costs M, M', M'' on a line.
+ *
+ * Units u = 2^-53; the errors of the kernels are those that kernels.h states, of libm's exp and log at most 2.
+ * loss     relative, LOSS = 13 (remove, add): x = q expm1(y) has 5, the condition of log1p is at most 1/log 2 for x >= -1/2, and
+ *          5 more; below, v has 4 and |log v| >= log 2; seen from the largest loss, odds e^y has 5, the condition is at most 1.
+ *          27 + 1/s^2 (replace): the exponent -1/(2 s^2) of odds has 2 u of itself, odds 5 + 1/s^2 in all; 2 sinh 8, the quotient
+ *          8, the product 1, log1p 5.
+ * w        relative, W = 44 + 4.5 u^2 + 2 |u| shift + LOSS |log g|: u = s y + shift errs by |s y| + shift + |u|, so u^2/2 by
+ *          3.5 u^2 + 2 |u| shift; log w = log(hu/sqrt(2 pi)) - u^2/2 + log g and log w + c loss are rounded where they are at
+ *          most 10 + u^2/2 + |log g| + c |loss|, twice.
+ * p        relative, P = W + (LOSS + 2) c |loss|.  A class weight adds 40 (1 + |its logarithm|) to either.
+ * M(c) - 1 with x = c loss: w (E2(x) + c E2(-loss)) moves by W of itself and, with the loss, by
+ *          LOSS w c |loss| (|e^x - 1| + |1 - e^{-loss}|); E2(x) w and |x (e^x - 1)| w are at most x^2 (w + p), and
+ *          |l (1 - e^{-l})| <= (2 + |l|) E2(-l): (P + LOSS (2 + |loss|)) (x^2 (w + p) + c w E2(-loss)) covers both.
+ * M'(c)    the same of |loss| |p - w| + w E2(-loss): the loss moves it by
+ *          LOSS (|loss| |p - w| + c loss^2 p + w |loss (1 - e^{-loss})|), and |x| p <= (1 + |x|) |p - w|.
+ * e^{it loss}   its angle errs by t |loss| (LOSS + 2): the loss, and the products t loss and h loss; h and t are exact.
+ * sums     a recurrence adds 4.4 a step for EW_BLOCK steps, the sum over eight lanes of nodes 1/8 a node: `count`.
+ */
+#include "rooms.h"
+
+#include <math.h>
+
+typedef struct {
+    double w0, w1, w2, bad0, bad1, a1;
+} sums;
+
+static double loss_units(const ew_model *m)
+{
+    return m->kind == EW_KIND_REPLACE ? 27.0 + 1.0 / (m->s * m->s) : 13.0;
+}
+
+/* 40 (1 + |log of the class weight|), or 0 */
+static inline double class_units(const double *cls, int tapered, int k)
+{
+    const double a = tapered ? -cls[k] : 0.0;
+    return tapered ? 40.0 + 40.0 * (a < 745.0 ? a : 745.0) : 0.0;
+}
+
+EW_CLONES
+static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double c, double loss_u)
+{
+    const double *w_ = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *p_ = nd->p[EW_SMALL], *loss = nd->loss, *e2m = nd->e2m, *node = nd->u, *cls = nd->cls[EW_SMALL];
+    const double *log_g = m->kind == EW_KIND_REPLACE ? nd->lp : loss, shift = 2.0 * fabs(m->shift), weighed = m->kind == EW_KIND_ADD ? 0.0 : loss_u;
+    const int tapered = nd->tapered, edge = nd->edge;
+    double w0 = 0.0, w1 = 0.0, w2 = 0.0, bad0 = 0.0, bad1 = 0.0, a1 = 0.0;
+#pragma omp simd reduction(+ : w0, w1, w2, bad0, bad1, a1)
+    for (int k = 0; k < nd->count; k++) {
+        const double u = fabs(node[k]), l = fabs(loss[k]), p = p_[k], w = w_[k], x = c * loss[k];
+        const double unit_p = 44.0 + u * (4.5 * u + shift) + weighed * fabs(log_g[k]) + (loss_u + 2.0) * c * l + class_units(cls, tapered, k);
+        const double unit = unit_p + loss_u * (2.0 + l), by = unit * l * p;
+        w0 += unit_p * p;
+        a1 += p * l;
+        w1 += by;
+        w2 += by * l;
+        bad0 += unit * (edge || x > 30.0 || !(w > 0.0) ? p : x * x * (w + p) + c * w * e2m[k]);
+        bad1 += edge ? by : unit * (l * fabs(p - w) + w * e2m[k]);
+    }
+    *out = (sums){w0, w1, w2, bad0, bad1, a1};
+}
+
+void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
+{
+    const double c = at->c, loss_u = loss_units(m), count = 0.25 * nd->count + 5.0 * EW_BLOCK + 20.0, more = count + 4.0;
+    sums s;
+    small_sums(&s, nd, m, c, loss_u);
+    if (nd->tapered && !nd->edge) {
+        s.bad0 += 100.0 * (nd->out + c * fabs(nd->out_gap));
+        s.bad1 += 100.0 * fabs(nd->out_gap);
+    }
+    *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (nd->edge ? at->m : fabs(at->m0))), .m1 = EW_U * (s.bad1 + nd->count * fabs(at->m1)),
+                       .r0 = EW_U * (s.w0 + count * at->m), .r1 = EW_U * (s.w1 + more * s.a1), .r2 = EW_U * (s.w2 + more * at->m2),
+                       .turn = EW_U * (loss_u + 2.0) * s.a1};
+    if (!nd->split)
+        return;
+    double b0 = 0.0, b1 = 0.0;
+    for (int k = 0; k < nd->count; k++) {
+        const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), p = nd->p[EW_MID][k], log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : l;
+        b0 += (44.0 + u * (4.5 * u + 2.0 * fabs(m->shift)) + loss_u * log_g + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID], 1, k)) * p;
+        b1 += p * l;
+    }
+    r->b0 = EW_U * (b0 + count * at->b0);
+    r->b_turn = EW_U * (loss_u + 2.0) * b1;
+    r->b0_bracketed = EW_U * count * at->b0;
+    r->b1_bracketed = 2.0 * EW_U * more * b1;
+}
