@@ -25,25 +25,81 @@ static double chernoff(const ew_view *ln, ew_nodes *nd, const ew_moments *at, do
     return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
 }
 
-void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale)
+/* The distance at which a side whose Chernoff bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <= tol. */
+static double distance(double v, double d, double tol)
 {
+    return fmax(3.0, v - tol + 0.052) / d; /* 0.052 >= -log(1 - e^-3) */
+}
+
+static double try_above(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double d, double eps, double scale)
+{
+    const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
+    if (isfinite(v)) {
+        s->d[0][s->up] = d;
+        s->v[0][s->up++] = v;
+    }
+    return v;
+}
+
+/* The d with the least distance if v(d) = v0 + curve d^2/2 e^{b d}, given v(d1) = v1. */
+static double better(double v0, double curve, double d1, double v1, double tol)
+{
+    const double b = log(fmax(1.0, (v1 - v0) / (0.5 * curve * d1 * d1))) / d1;
+    double d = d1, lo = 0.0, hi = 4.0 * d1;
+    for (int i = 0; i < 12; i++) {
+        const double rise = 0.5 * curve * d * d * exp(b * d), f = rise * (1.0 + b * d) - (v0 - tol); /* d v' - v + tol: grows with d */
+        if (f > 0.0)
+            hi = d;
+        else
+            lo = d;
+        const double next = d - f / (rise / d * (2.0 + 4.0 * b * d + b * b * d * d));
+        d = next > lo && next < hi ? next : 0.5 * (lo + hi);
+        if (fabs(f) < 0.3)
+            break;
+    }
+    return d;
+}
+
+/* Bounds good for aliases of e^tol each side; x2: second derivative of the exponent at c. */
+void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double tol)
+{
+    const double c = ln->c;
     s->up = s->down = 0;
-    double d = fmin(x / x2, fmax(1e3, 1e3 * ln->c)); /* far ahead G may explode: then smaller ones */
-    double best = INFINITY;
-    for (int i = 0; i < EW_ABSCISSAS; i++, d *= 0.45) {
-        const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
-        if (isfinite(v)) {
-            s->d[0][s->up] = d;
-            s->v[0][s->up++] = v;
-            if (!nd->tapered && v - d * x > best)
+    double d = fmin(x / x2, fmax(1e3, 1e3 * c));
+    if (nd->tapered) {
+        for (int i = 0; i < EW_ABSCISSAS; i++, d *= 0.45)
+            try_above(s, ln, nd, at, d, eps, scale);
+    } else { /* far ahead G may explode */
+        const double v0 = ew_log_power(at, ln->m->n, ln->cls) - c * eps + ew_log_kernel(c) - scale;
+        double best = INFINITY;
+        d *= 0.6;
+        for (int i = 0; i < EW_ABSCISSAS && 0.98 * distance(v0, d, tol) < best; i++) {
+            const double v = try_above(s, ln, nd, at, d, eps, scale);
+            if (isfinite(v))
+                best = fmin(best, distance(v, d, tol));
+            const double next = isfinite(v) ? better(v0, x2, d, v, tol) : 0.45 * d;
+            if (fabs(log(next / d)) < 0.25)
                 break;
-            best = fmin(best, v - d * x);
+            d = fmax(0.3 * d, next);
         }
     }
     for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8); f = 1.0 - 0.35 * (1.0 - f)) {
-        s->d[1][s->down] = f * ln->c;
-        s->v[1][s->down++] = chernoff(ln, nd, at, (1.0 - f) * ln->c, eps, scale);
+        s->d[1][s->down] = f * c;
+        s->v[1][s->down++] = chernoff(ln, nd, at, (1.0 - f) * c, eps, scale);
     }
+}
+
+/* Distance at which the aliases of both sides are at most e^{log_tol} together. */
+double ew_alias_distance(const ew_chernoffs *s, double log_tol)
+{
+    double x = 0.0;
+    for (int side = 0; side < 2; side++) {
+        double best = INFINITY;
+        for (int i = 0; i < (side ? s->down : s->up); i++)
+            best = fmin(best, distance(s->v[side][i], s->d[side][i], log_tol - 0.7));
+        x = fmax(x, best);
+    }
+    return x;
 }
 
 /* log of the aliases at distance x, x, .. on both sides; *rate: the abscissa used above */

@@ -96,7 +96,7 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         if (isnan(f))
             return 0;
         const double wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * (s.round + ct->low) / fabs(s.d1));
-        if ((isfinite(f) && fabs(step) <= wanted) || i == 60)
+        if ((isfinite(f) && (fabs(step) <= wanted || 0.5 * step * step * s.curve <= 0.01 * (s.round + ct->low))) || i == 60)
             break;
         if (f > 0.0)
             lo = shift;
@@ -131,20 +131,22 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
     const double hi_target = target * (1.0 - rel), lo_target = target * (1.0 + rel), here = ct->eps0 + shift;
     const double least = 4.0 * EW_U * fabs(here) + 1e-300, grow = exp(ct->rate * fabs(shift)) * (1.0 + 1e-12);
     const double top = s.round + ct->high * grow, bottom = s.round + ct->low * grow, r = ct->scale_err;
-    double up = fmax(0.0, ((s.d0 + top) * (1.0 + r) - hi_target) / s.d1) * 1.001 + least;
-    double down = fmax(0.0, (lo_target - (s.d0 - bottom) * (1.0 - r)) / s.d1) * 1.001 + least;
+    /* outward from where the tangent meets the target, on either side of `here`: delta(here + up) <= delta <= delta(here - down) */
+    double up = ((s.d0 + top) * (1.0 + r) - hi_target) / s.d1, down = (lo_target - (s.d0 - bottom) * (1.0 - r)) / s.d1;
+    up += 0.001 * fabs(up + down) + least;
+    down += 0.001 * fabs(up + down) + least;
     int ok = 0;
-    for (int i = 0; i < 6 && ok != 3; i++) { /* usually once; certifies delta(here + up) <= delta <= delta(here - down) */
-        const double gu = exp(ct->rate * up), gd = exp(ct->rate * down);
+    for (int i = 0; i < 6 && ok != 3; i++) { /* usually once */
+        const double gu = exp(ct->rate * fabs(up)), gd = exp(ct->rate * fabs(down)), width = fabs(up + down);
         ok = 0;
-        if ((s.d0 - up * (s.d1 - s.round1) + 0.51 * up * up * s.curve * gu + top * gu) * (1.0 + r) <= hi_target)
+        if ((s.d0 - up * s.d1 + fabs(up) * s.round1 + 0.51 * up * up * s.curve * gu + top * gu) * (1.0 + r) <= hi_target)
             ok |= 1;
         else
-            up *= 1.3;
-        if ((s.d0 + down * (s.d1 - s.round1) - 0.51 * down * down * s.curve * gd - bottom * gd) * (1.0 - r) >= lo_target)
+            up += 0.2 * width + least;
+        if ((s.d0 + down * s.d1 - fabs(down) * s.round1 - 0.51 * down * down * s.curve * gd - bottom * gd) * (1.0 - r) >= lo_target)
             ok |= 2;
         else
-            down *= 1.3;
+            down += 0.2 * width + least;
     }
     for (int i = 0; i < 60 && ok != 3; i++) { /* the same by forming the sums there */
         double enc[2];
@@ -154,7 +156,7 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
             if (enc[1] <= hi_target)
                 ok |= 1;
             else
-                up *= 1.5;
+                up += 0.5 * fabs(up + down);
         }
         if (!(ok & 2)) {
             gather(&s, ct, shift - down);
@@ -162,7 +164,7 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
             if (enc[0] >= lo_target)
                 ok |= 2;
             else
-                down *= 1.5;
+                down += 0.5 * fabs(up + down);
         }
     }
     *moved = here;

@@ -48,8 +48,9 @@ double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *a
 /* log|v_theta/v| and arg v_theta at D = d; 0 <= theta <= 1.5, so that the real part is positive */
 static inline double turned(double *arg, double d, double co, double si, double ver)
 {
+    const double x = -2.0 * d * (1.0 - d) * ver;
     *arg = ew_k_atan2(d * si, 1.0 - d + d * co);
-    return 0.5 * ew_k_log1p(-2.0 * d * (1.0 - d) * ver);
+    return 0.5 * ew_k_log_of(1.0 + x, x, 0.0); /* what 1 + x loses matters little beyond sqrt 2 */
 }
 
 EW_CLONES

@@ -65,8 +65,15 @@ static inline double ew_k_expm1mx(double x)
 /* expm1           Domain x in [-708, 709.7].   Bound 4 u */
 static inline double ew_k_expm1(double x)
 {
-    const double c = x < -1.0 ? -1.0 : x > 1.0 ? 1.0 : x, near = c + ew_k_tail(c), far = ew_k_exp(x) - 1.0;
-    return c == x ? near : far;
+    const double c = x < -60.0 ? -60.0 : x > 709.7 ? 709.7 : x; /* e^-60 < 2^-86 */
+    const double t = c * 0x1.71547652b82fep+0 + EW_TO_INT, k = t - EW_TO_INT;
+    const double r = (c - k * EW_LN2_HI) - k * EW_LN2_LO, w = r * r, w2 = w * w;
+    const double a = (1.0 / 2 + r * (1.0 / 6)) + w * (1.0 / 24 + r * (1.0 / 120));
+    const double b = (1.0 / 720 + r * (1.0 / 5040)) + w * (1.0 / 40320 + r * (1.0 / 362880));
+    const double d = (1.0 / 3628800 + r * (1.0 / 39916800)) + w * (1.0 / 479001600 + r * (1.0 / 6227020800));
+    const double p = r + w * (a + w2 * (b + w2 * d)), half = ew_double(0x3fe0000000000000u + (ew_bits(t) << 52)); /* 2^{k-1} */
+    const double y = 2.0 * (half * p + (half - 0.5)); /* (e^r - 1) 2^k + (2^k - 1); the two cancel by a factor 3 at most, at k = +-1 */
+    return x > 709.7 ? INFINITY : y;
 }
 
 /* log(u) + extra, u > 0, exact = u - 1 where u is within a factor sqrt 2 of 1 */

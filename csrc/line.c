@@ -13,101 +13,6 @@
 
 #include <math.h>
 
-/* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore. */
-static double far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure)
-{
-    const ew_model *m = ln->m;
-    const double n = m->n;
-    if (ln->cls == EW_MID) {
-        const double most = fmin(1.5, ew_widest(ln) * 0.95 / m->s);
-        double best = INFINITY;
-        for (double theta = most; theta > 0.02 * most; theta *= 0.7) {
-            const double e = ew_survey(ln->law, EW_MID, ln->c, -T, theta * m->s);
-            if (e > best)
-                break;
-            best = e;
-        }
-        best = fmin(best, log(at->b0) + 1e-6);
-        return log(n) + best + (n - 1.0) * log(at->m + exp(best)) + 1e-9 * n;
-    }
-    double slack;
-    const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
-    double err = 0.0;
-    if (sure && ln->law->far.width > 0.0) {
-        err = ew_decay_error(ln->law, nd, at, theta, T);
-    } else if (sure) { /* strips |Im u| <= alpha s: decay.c */
-        err = INFINITY;
-        for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / m->s); alpha * m->s > 0.02 && !(n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
-            const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * (theta + alpha)));
-            const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * (m->kind == EW_KIND_REPLACE ? 1.0 : 0.5);
-            err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C + late - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
-        }
-        const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
-        err += ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
-    }
-    const double x = v + (sure ? slack + 1.01 * err : 0.0);
-    return n * (ew_log_m(at) + log1p(fmax(-1.0 + 1e-300, x)));
-}
-
-/* The distance T after which log far - log(pi T) <= wanted, not much more than needed; 0 if it costs more than the limit. */
-static double reach(const ew_view *ln, double spread, double wanted, double most)
-{
-    const double f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
-    double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, lo = 0.0, v_lo = 0.0, hi = 0.0, v_hi = 0.0; /* v_lo > 0 >= v_hi */
-    for (int i = 0; i < 60; i++) {
-        if (!(T < most))
-            return hi;
-        const double v = far_log(ln, ln->ref, ln->at, T, 0) - log(EW_PI * T) - wanted, gone = f0 - log(EW_PI * T) - wanted; /* what must decay in all */
-        if (v <= 0.0) {
-            hi = T;
-            v_hi = v;
-            if (v > -1.5 || (lo > 0.0 && hi < 1.03 * lo) || ln->cls == EW_MID || i > 8)
-                return T;
-        } else {
-            lo = T;
-            v_lo = v;
-        }
-        if (lo > 0.0 && hi > 0.0)
-            T = lo * exp(log(hi / lo) * fmin(0.95, (v_lo + 0.5) / (v_lo - v_hi)));
-        else if (v > 0.0 || gone > 0.0)
-            T *= fmin(2.5, fmax(0.6, gone > fmax(v, 0.0) ? sqrt((gone + 0.5) / (gone - v)) : 2.0));
-        else
-            return T;
-    }
-    return hi;
-}
-
-static const double part[EW_SEGMENTS] = {0.2, 0.45, 0.7, 1.0};
-
-/* Step in u.  The accuracy wanted of M fades as the integrand does, and n-th powers need some of it everywhere. */
-static double step(double *a, const ew_view *ln, int cls, double T, double log_want, double fade)
-{
-    const double n = ln->m->n, any = -5.0 - log(n), f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
-    /* how far the integrand has faded where the last stretch begins; before that, as the square of t at least */
-    const double gone_last = cls == EW_SMALL && ln->cls == EW_SMALL ? fmin(fade, fmax(0.0, f0 - far_log(ln, ln->ref, ln->at, part[EW_SEGMENTS - 2] * T, 0))) : 0.0;
-    double hu = INFINITY;
-    for (int i = 0; i < EW_SEGMENTS; i++) {
-        const double share = i ? part[i - 1] / part[EW_SEGMENTS - 2] : 0.0, gone = gone_last * share * share;
-        /* n e |M|^{n-1}, and e below |M| */
-        const double target = fmax(log_want, fmin(any - gone / n, log_want + gone * (n - 1.0) / n));
-        double best = 0.0, y = i ? fmin(ew_widest(ln), 1.4 * a[i - 1]) : ew_widest(ln); /* the best strip narrows as t grows */
-        for (int j = 0; j < 20; j++, y *= 0.7) {
-            const double strip = ew_strip_log(ln, cls, ln->c, part[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, ew_control(ln, hypot(ln->c, part[i] * T), y)) : strip) - target;
-            const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
-            if (h > best) {
-                best = h;
-                a[i] = y;
-            } else if (best > 0.0) {
-                break;
-            }
-        }
-        if (!(best > 0.0))
-            return 0.0;
-        hu = fmin(hu, best);
-    }
-    return hu;
-}
-
 double ew_line_eps(const ew_law *law, double eps)
 {
     return law->edge ? eps + law->m->n * law->m->log1mq : eps;
@@ -126,7 +31,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_view ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
-    const double T0 = reach(&ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
+    double power;
+    const double T0 = ew_reach(&power, &ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
     if (!(T0 > 0.0))
         return 0;
     double T = 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
@@ -134,9 +40,11 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
     const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
     const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, fade = fmax(0.0, f0 - log_tol);
-    double hu = step(a, &ln, EW_SMALL, Tm, want_s, fade);
+    /* faded by so much where the last stretch begins */
+    const double gone = cls == EW_SMALL ? fmax(0.0, fade - log(EW_PI * T0)) * pow(ew_stretch[EW_SEGMENTS - 2] * Tm / T0, power) * 0.97 : 0.0;
+    double hu = ew_step(a, &ln, EW_SMALL, Tm, want_s, fmin(fade, gone));
     if (cls == EW_MID)
-        hu = fmin(hu, step(b, &ln, EW_MID, Tm, want_b, fade));
+        hu = fmin(hu, ew_step(b, &ln, EW_MID, Tm, want_b, 0.0));
     if (!(hu > 0.0))
         return 0;
     /* range of the nodes */
@@ -180,31 +88,21 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_moments_at(&at, &fine, c);
     const double m_c = at.m;
     ln.log_m = log(m_c);
-    double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= part[i] Tm */
+    double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= ew_stretch[i] Tm */
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        quad_s[i] = ew_quad(&ln, EW_SMALL, c, part[i] * Tm, a[i], fine.hu) + lost;
+        quad_s[i] = ew_quad(&ln, EW_SMALL, c, ew_stretch[i] * Tm, a[i], fine.hu) + lost;
         if (cls == EW_MID)
-            quad_b[i] = ew_quad(&ln, EW_MID, c, part[i] * Tm, b[i], fine.hu) + lost_b;
+            quad_b[i] = ew_quad(&ln, EW_MID, c, ew_stretch[i] * Tm, b[i], fine.hu) + lost_b;
     }
     double rate = c, low = INFINITY;
     const double x2 = sp->spread * sp->spread;
     ew_chernoffs far;
-    ew_chernoffs_at(&far, &ln, &fine, &at, x, x2, eps, scale);
-    double short_of = 0.0; /* an x that does not do */
-    for (int i = 0; i < 200; i++) {
-        low = ew_alias_bound(&rate, &far, c, x);
-        if (low <= log_tol && (low > log_tol - 1.0 || !(short_of > 0.0) || x < 1.02 * short_of || i > 100))
-            break;
-        if (low <= log_tol) {
-            x = 0.5 * (short_of + x);
-            continue;
-        }
-        short_of = x;
-        x *= i < 6 ? 1.04 : i < 20 ? 1.1 : 1.4;
-        if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
-            return 0;
-    }
-    if (!(low <= log_tol))
+    ew_chernoffs_at(&far, &ln, &fine, &at, x, x2, eps, scale, log_tol);
+    x = fmax(0.5 * x, ew_alias_distance(&far, log_tol));
+    if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
+        return 0;
+    low = ew_alias_bound(&rate, &far, c, x);
+    if (!(low <= log_tol + 0.1))
         return 0;
     { /* the quadrature error of the aliases: relative to M it is largest at the largest abscissa */
         ew_moments there = at;
@@ -228,7 +126,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         const double t = J * h;
         if (t > Tm || J > EW_JMAX - 8)
             break;
-        tail = far_log(&ln, &fine, &at, t, 1) - log(EW_PI * t) - c * eps - scale;
+        tail = ew_far_log(&ln, &fine, &at, t, 1) - log(EW_PI * t) - c * eps - scale;
         if (tail <= log_tol + 0.5)
             break;
         J = (int)(J * 1.03) + 1;
@@ -247,7 +145,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                            .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
                            .quad_0 = quad_s[0], .quad_b0 = quad_b[0]};
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        terms.until[i] = part[i] * Tm;
+        terms.until[i] = ew_stretch[i] * Tm;
         terms.quad_s[i] = quad_s[i];
         terms.quad_b[i] = quad_b[i];
     }

@@ -37,14 +37,14 @@ static void fill_one_sided(const ew_nodes *nd, const ew_model *m, double sign, d
     const double odds = m->odds, q = m->q, s = m->s, shift = m->shift, base = log_w - 0.5 * EW_LOG_2PI, log1mq = m->log1mq;
 #pragma omp simd
     for (int i = 0; i < nd->count; i++) {
-        const double y = nd->y[i], u = s * y + shift, ey = ew_k_exp(y), up = odds * ey, em1 = ew_k_expm1(y), x = q * em1;
+        const double y = nd->y[i], u = s * y + shift, ey = ew_k_exp(y), em1 = ew_k_expm1(y), x = q * em1;
         /* log(1 - q + q e^y) with relative accuracy */
-        const double v = x > -0.5 ? 1.0 + x : (1.0 - q) + q * ey, lost = (x > 0.4 ? 1.0 - (v - x) : x - (v - 1.0)) / v;
-        const double l = ew_k_log_of(v, x, x > -0.5 ? lost : 0.0), lw = (base - 0.5 * u * u) + (sign > 0.0 ? l : 0.0);
+        const double v = x > -0.5 ? 1.0 + x : (1.0 - q) + q * ey, inverse = 1.0 / v, lost = x > 0.4 ? 1.0 - (v - x) : x - (v - 1.0);
+        const double l = ew_k_log_of(v, x, x > -0.5 ? lost * inverse : 0.0), lw = (base - 0.5 * u * u) + (sign > 0.0 ? l : 0.0);
         /* e^{-loss} - 1 + loss */
-        const double near = l < -1.0 ? -1.0 : l > 1.0 ? 1.0 : l, back = sign > 0.0 ? 1.0 / v : v;
+        const double near = l < -1.0 ? -1.0 : l > 1.0 ? 1.0 : l, back = sign > 0.0 ? inverse : v;
         nd->u[i] = u;
-        nd->dp[i] = up / (1.0 + up);
+        nd->dp[i] = q * ey * inverse; /* Y/(1+Y) = q e^y/v */
         nd->lp[i] = l - log1mq;
         nd->lm[i] = nd->dm[i] = 0.0;
         nd->loss[i] = sign * l;

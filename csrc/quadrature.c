@@ -71,8 +71,12 @@ double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size
     ew_view here = *ln;
     double err = INFINITY;
     here.log_m = log(size);
-    for (double y = ew_widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7)
-        err = fmin(err, ew_quad(&here, cls, c, 0.0, y, hu));
+    for (double y = ew_widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7) {
+        const double e = ew_quad(&here, cls, c, 0.0, y, hu);
+        if (e > err)
+            break;
+        err = e;
+    }
     return err / size;
 }
 

@@ -34,7 +34,7 @@ double ew_line_eps(const ew_law *law, double eps); /* epsilon as the law counts 
 
 /* rotate.c: ws->sums = both parts of the sums over the small and over the mid steps at t = 0, h, .. J h, weights p:
  * of e^{i t loss} - 1, or of e^{i t loss} - 1 - i t loss (bracketed) */
-enum { EW_BLOCK = 32 };
+enum { EW_BLOCK = 32, EW_CHUNK = 512 }; /* steps of one recurrence, nodes of one sum */
 void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *ws);
 
 /* quadrature.c */
@@ -55,6 +55,16 @@ double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double 
 double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size);   /* the same on the real axis, best y, over `size` */
 double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double t);  /* what is beyond the nodes */
 
+/* reach.c */
+enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */
+extern const double ew_stretch[EW_SEGMENTS]; /* where they end, over T */
+/* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore */
+double ew_far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure);
+/* the distance T after which that, less log(pi T), is about `wanted`; 0 if it costs more than the limit; |G| falls like e^{-T^power} there */
+double ew_reach(double *power, const ew_view *ln, double spread, double wanted, double most);
+/* step in u, 0: none will do; gone_last: how far the integrand has faded where the last stretch begins, before that as the square of t at least */
+double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want, double gone_last);
+
 /* alias.c */
 enum { EW_ABSCISSAS = 10 };
 typedef struct { /* Chernoff bounds at a few abscissas on both sides of c */
@@ -62,7 +72,8 @@ typedef struct { /* Chernoff bounds at a few abscissas on both sides of c */
     double d[2][EW_ABSCISSAS], v[2][EW_ABSCISSAS];
 } ew_chernoffs;
 
-void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale);
+void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double tol);
+double ew_alias_distance(const ew_chernoffs *s, double log_tol);
 double ew_alias_bound(double *rate, const ew_chernoffs *s, double c, double x);
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 
@@ -90,7 +101,6 @@ typedef struct {
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at);
 
 /* terms.c: the terms of one line, from ws->sums */
-enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */
 typedef struct {
     int cls, bracketed, J;
     double n, c, eps, h;

@@ -101,25 +101,27 @@ static void begin(const ew_nodes *nd, const double *p, double h, int bracketed, 
 }
 
 EW_CLONES
-static void advance_plain(int count, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+static void advance_plain(int from, int to, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
 {
-    for (int k = 0; k < count; k += LANES) {
-        double x[LANES], y[LANES], wr[LANES], wi[LANES];
-        for (int l = 0; l < LANES; l++) {
+    for (int k = from; k < to; k += 2 * LANES) {
+        double x[2 * LANES], y[2 * LANES], wr[2 * LANES], wi[2 * LANES];
+        for (int l = 0; l < 2 * LANES; l++) {
             x[l] = v->of[RE][k + l];
             y[l] = v->of[IM][k + l];
             wr[l] = v->of[WR][k + l];
             wi[l] = v->of[WI][k + l];
         }
         for (int j = 0; j < steps; j++) {
-            double nx[LANES], ny[LANES];
+            double nx[2 * LANES], ny[2 * LANES];
             for (int l = 0; l < LANES; l++) {
-                re[j][l] += x[l];
-                im[j][l] += y[l];
+                re[j][l] += x[l] + x[l + LANES];
+                im[j][l] += y[l] + y[l + LANES];
+            }
+            for (int l = 0; l < 2 * LANES; l++) {
                 nx[l] = x[l] * wr[l] - y[l] * wi[l];
                 ny[l] = x[l] * wi[l] + y[l] * wr[l];
             }
-            for (int l = 0; l < LANES; l++) {
+            for (int l = 0; l < 2 * LANES; l++) {
                 x[l] = nx[l];
                 y[l] = ny[l];
             }
@@ -128,9 +130,9 @@ static void advance_plain(int count, int steps, const turn *v, double (*restrict
 }
 
 EW_CLONES
-static void advance_bracketed(int count, int first, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+static void advance_bracketed(int from, int to, int first, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
 {
-    for (int k = 0; k < count; k += LANES) {
+    for (int k = from; k < to; k += LANES) {
         double x[LANES], y[LANES];
         for (int l = 0; l < LANES; l++) {
             x[l] = v->of[RE][k + l];
@@ -154,35 +156,44 @@ static void advance_bracketed(int count, int first, int steps, const turn *v, do
     }
 }
 
+/* re, im += what the nodes from .. to - 1 add */
+static void chunk(int from, int to, int first, int steps, int bracketed, const turn *v, double *re, double *im)
+{
+    _Alignas(64) double sr[EW_BLOCK][LANES] = {{0.0}}, si[EW_BLOCK][LANES] = {{0.0}};
+    if (bracketed)
+        advance_bracketed(from, to, first, steps, v, sr, si);
+    else
+        advance_plain(from, to, steps, v, sr, si);
+    for (int j = 0; j < steps; j++) {
+        const double *x = sr[j], *y = si[j];
+        re[j] += ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
+        im[j] += ((y[0] + y[1]) + (y[2] + y[3])) + ((y[4] + y[5]) + (y[6] + y[7]));
+    }
+}
+
 /* re, im = the sums over one class at t = 0, h, .. J h, less their value at 0 (plain) */
 static void rotate(const ew_nodes *nd, int cls, double h, int J, int bracketed, ew_scratch *ws, double *re, double *im)
 {
     turn v;
     for (int i = 0; i < TURN; i++)
         v.of[i] = ws->turn[i];
-    const int padded = (nd->count + LANES - 1) / LANES * LANES;
+    const int padded = (nd->count + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
     const double most = fmax(fabs(nd->loss[0]), fabs(nd->loss[nd->count - 1])); /* the loss is monotone in u */
     for (int i = 0; i < TURN; i++)
         for (int k = nd->count; k < padded; k++)
             v.of[i][k] = 0.0;
     begin(nd, nd->p[cls], h, bracketed, &v, most);
-    double base = 0.0;
     for (int from = 0; from <= J; from += EW_BLOCK) {
-        double sr[EW_BLOCK][LANES] = {{0.0}}, si[EW_BLOCK][LANES] = {{0.0}};
         const int steps = J + 1 - from < EW_BLOCK ? J + 1 - from : EW_BLOCK;
         begin_block(nd, nd->p[cls], from * h, bracketed, &v, most);
-        if (bracketed)
-            advance_bracketed(padded, from, steps, &v, sr, si);
-        else
-            advance_plain(padded, steps, &v, sr, si);
-        for (int j = 0; j < steps; j++) {
-            const double *x = sr[j], *y = si[j], sum = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
-            if (from + j == 0)
-                base = sum;
-            re[from + j] = sum - base;
-            im[from + j] = ((y[0] + y[1]) + (y[2] + y[3])) + ((y[4] + y[5]) + (y[6] + y[7]));
-        }
+        for (int j = 0; j < steps; j++)
+            re[from + j] = im[from + j] = 0.0;
+        for (int k = 0; k < padded; k += EW_CHUNK)
+            chunk(k, k + EW_CHUNK < padded ? k + EW_CHUNK : padded, from, steps, bracketed, &v, re + from, im + from);
     }
+    const double base = re[0];
+    for (int j = 0; j <= J; j++)
+        re[j] -= base;
 }
 
 void ew_rotate(const ew_nodes *nd, double h, int J, int bracketed, ew_scratch *ws)

@@ -15,7 +15,8 @@
  * M'(c)    the same of |loss| |p - w| + w E2(-loss): the loss moves it by
  *          LOSS (|loss| |p - w| + c loss^2 p + w |loss (1 - e^{-loss})|), and |x| p <= (1 + |x|) |p - w|.
  * e^{it loss}   its angle errs by t |loss| (LOSS + 2): the loss, and the products t loss and h loss; h and t are exact.
- * sums     a recurrence adds 4.4 a step for EW_BLOCK steps, the sum over eight lanes of nodes 1/8 a node: `count`.
+ * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each of its terms, that over the
+ *          chunks one each, for both parts: `count`, sqrt 2 in it.
  */
 #include "rooms.h"
 
@@ -61,7 +62,7 @@ static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double 
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
 {
-    const double c = at->c, loss_u = loss_units(m), count = 0.25 * nd->count + 5.0 * EW_BLOCK + 20.0, more = count + 4.0;
+    const double c = at->c, loss_u = loss_units(m), count = 5.0 * EW_BLOCK + 1.42 * (fmin(nd->count, EW_CHUNK) / 8.0 + 5.0 + nd->count / EW_CHUNK) + 20.0, more = count + 4.0;
     sums s;
     small_sums(&s, nd, m, c, loss_u);
     if (nd->tapered && !nd->edge) {

@@ -171,13 +171,24 @@ static double placed(double x, double edge)
     return isfinite(edge) ? (x > 0.0 ? edge / (1.0 + exp(-x)) : edge * (exp(x) / (1.0 + exp(x)))) : exp(x);
 }
 
+/* -d log delta/d eps near eps0, roughly */
+static double slope_of(const ew_contour *ct)
+{
+    const double d = 1e-3 / ct->rate;
+    double a[2], b[2];
+    ew_contour_delta(a, ct, ct->eps0 - d);
+    ew_contour_delta(b, ct, ct->eps0 + d);
+    const double v = log((a[0] + a[1]) / (b[0] + b[1])) / (2.0 * d);
+    return v > 0.01 * ct->rate && v < ct->rate ? v : ct->rate;
+}
+
 /* The root by ever better contours around it: split.c from a guess, by secants of log delta in log eps and bisection until the root is near,
  * then sharper. */
 static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, const double guess[2], ew_scratch *ws)
 {
     const double edge = edge_of(m);
     double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
-    int near = 0, failed = 0, stalled = 0, way = 0;
+    int near = 0, failed = 0, way = 0;
     ew_contour ct;
     if (isfinite(out[1])) {
         a = out[0];
@@ -206,16 +217,15 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
                 out[0] = fmax(out[0], eps);
             if (log(now[1]) < log_delta * (1.0 + 4.0 * EW_U))
                 out[1] = fmin(out[1], eps);
-            slope = ct.rate;
+            slope = slope_of(&ct);
             if (fabs(f) < 2.0 && ew_contour_epsilon(now, &moved, &ct, log_delta)) {
                 now[0] = fmax(0.0, now[0]);
                 now[1] = fmax(0.0, now[1]);
-                const double before = out[1] - out[0];
                 intersect(out, now);
-                if (near++ > 1) {
-                    if (out[1] - out[0] > 0.5 * before && ++stalled > 2)
+                if (near++ > 0) {
+                    if ((ct.low + ct.high) / slope < 0.4 * (now[1] - now[0]) || sharper < 0.02)
                         break; /* rounding decides now */
-                    sharper = fmax(0.01, 0.3 * sharper);
+                    sharper *= 0.3;
                 }
                 eps = fmin(out[1], fmax(out[0], moved));
                 continue;

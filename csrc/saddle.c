@@ -73,7 +73,7 @@ static int solve(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double start, d
         if (of_delta) {
             f = target - sp->log_delta;
             df = sp->c * sp->c * curve;
-            good = 0.03;
+            good = 0.4;
         } else {
             f = sp->eps - target;
             df = sp->c * curve;
@@ -126,6 +126,7 @@ int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double lo
     const double mu = gaussian_mu(law->m), a = sqrt(fmax(0.1, -2.0 * log_delta));
     if (!solve(sp, law, nd, fmax(a / mu - 0.4, 0.3 / mu), log_delta, 1))
         return 0;
+    sp->eps += (sp->log_delta - log_delta) / sp->c; /* log delta falls by about c */
     sp->log_delta = log_delta;
     return 1;
 }

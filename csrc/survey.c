@@ -33,8 +33,8 @@ static view look(const ew_law *law, int weight, double c, double t, double y)
 /* log|1 + Y e^{i theta}|, the mean of that at two angles, and its argument, by W = min(Y, 1/Y) */
 EW_BODY double modulus_log(double log_y, double co, double more)
 {
-    const double w = ew_k_exp(-fabs(log_y)), a = w * (2.0 * co + w), b = w * (2.0 * more + w);
-    return (log_y > 0.0 ? log_y : 0.0) + 0.25 * ew_k_log1p(a + b + a * b);
+    const double w = ew_k_exp(-fabs(log_y)), a = w * (2.0 * co + w), b = w * (2.0 * more + w), x = a + b + a * b;
+    return (log_y > 0.0 ? log_y : 0.0) + 0.25 * ew_k_log_of(1.0 + x, x, 0.0); /* what 1 + x loses: below a unit of the sum */
 }
 
 EW_BODY double argument(double log_y, double co, double si)

@@ -60,9 +60,9 @@ static inline double at_most(double x, double most)
 }
 
 /* Terms from .. to - 1, all with the same quadrature errors; cr, ci hold n log A. */
-EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb, int far, int mid)
+EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb, int far, int mid, int small)
 {
-    const double n = v->n, c = v->c, m = v->at->m, h = v->h, eps = v->eps, top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
+    const double n = v->n, c = v->c, m = v->at->m, by_m = 1.0 / m, h = v->h, unit = h / EW_PI, eps = v->eps, top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
     const ew_rounding *r = v->round;
     const double r0 = r->r0, r1 = v->bracketed ? r->r1 : r->turn, r2 = v->bracketed ? r->r2 : 1e300, em = v->bracketed ? r->m1 : 0.0;
     const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs; /* at t = 0: of M(c); further on, also of the two sums subtracted */
@@ -73,7 +73,7 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
     for (int j = from; j < to; j++) {
         const double t = j * h, ar = 1.0 + re[j], ai = im[j], one0 = cr[j], one1 = ci[j], size = top + one0, turn = one1 - t * eps;
         const double mod2 = ar * ar + ai * ai, mod = sqrt(mod2 > 1e-300 ? mod2 : 1e-300), near = fabs(ai) < 1.0 ? fabs(ai) : 1.0;
-        const double eM = (at_most(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em + (j ? q0 : start)) / m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
+        const double eM = (at_most(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em + (j ? q0 : start)) * by_m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
         const double e0 = ew_k_exp(size);
         double sine, cosine, gr, gi, abs_err;
         turn_by(&sine, &cosine, turn, far);
@@ -91,35 +91,62 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
         } else {
             gr = e0 * cosine;
             gi = e0 * sine;
-            abs_err = e0 * (ew_k_expm1(at_most(n * ew_k_log1p(eM / mod), 700.0)) + EW_U * 8.0 * (fabs(one0) + fabs(one1) + n * near) + turning * t + flat);
+            const double x = n * eM / mod, grown = small ? x + x * x : ew_k_expm1(at_most(n * ew_k_log1p(eM / mod), 700.0)); /* e^x - 1 <= x + x^2 for x <= 1 */
+            abs_err = e0 * (grown + EW_U * 8.0 * (fabs(one0) + fabs(one1) + n * near) + turning * t + flat);
         }
-        const double g = h / EW_PI * (j ? 1.0 : 0.5), kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki, by = g / k2;
+        const double g = j ? unit : 0.5 * unit, kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki, by = g / k2;
         cr[j] = by * (gr * kr + gi * ki);
         ci[j] = by * (gi * kr - gr * ki);
         zr[j] = c;
         zi[j] = t;
-        err[j] = 1.01 * g * abs_err / sqrt(k2);
+        err[j] = 1.01 * abs_err * (by * sqrt(k2));
     }
 }
 
 EW_CLONES
 static void finish_small(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs)
 {
-    finish(ct, v, ws, base, from, to, qs, 0.0, 0, 0);
+    finish(ct, v, ws, base, from, to, qs, 0.0, 0, 0, 0);
+}
+
+EW_CLONES
+static void finish_precise(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs)
+{
+    finish(ct, v, ws, base, from, to, qs, 0.0, 0, 0, 1);
 }
 
 EW_CLONES
 static void finish_mid(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb)
 {
-    finish(ct, v, ws, base, from, to, qs, qb, 0, 1);
+    finish(ct, v, ws, base, from, to, qs, qb, 0, 1, 0);
 }
 
+EW_CLONES
 static double largest(const double *x, int count)
 {
     double most = 0.0;
+#pragma omp simd reduction(max : most)
     for (int j = 0; j < count; j++)
-        most = fmax(most, fabs(x[j]));
+        most = fabs(x[j]) > most ? fabs(x[j]) : most;
     return most;
+}
+
+EW_CLONES
+static double least(const double *x, int from, int to)
+{
+    double small = 0.0;
+#pragma omp simd reduction(min : small)
+    for (int j = from; j < to; j++)
+        small = x[j] < small ? x[j] : small;
+    return small;
+}
+
+/* Is n e_A/|A| <= 1 for |A| >= modulus, |1 - A| <= 2, up to t? */
+static int precise(const ew_line_terms *v, double qs, double t, double modulus)
+{
+    const ew_rounding *r = v->round;
+    const double turn = v->bracketed ? fmin(0.5 * t * t * r->r2, t * r->r1 + 2.0 * r->r0) + t * r->m1 : t * r->turn + 2.0 * r->r0;
+    return v->n * ((turn + r->m0 + 2.0 * v->quad_0 + qs) / v->at->m + 16.0 * EW_U) <= 0.99 * modulus;
 }
 
 void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
@@ -135,11 +162,14 @@ void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
     }
     const int far = !(most + v->J * v->h * fabs(v->eps) < 0x1p19);
     for (int i = 0, from = 0; i < EW_SEGMENTS; i++) {
-        int to = i == EW_SEGMENTS - 1 ? count : (int)fmin(count, floor(v->until[i] / v->h) + 1.0);
+        const double end = v->until[i] / v->h + 1.0;
+        const int to = i == EW_SEGMENTS - 1 || !(end < count) ? count : (int)end;
         if (far)
-            finish(ct, v, ws, base, from, to, v->quad_s[i], v->quad_b[i], 1, v->cls == EW_MID);
+            finish(ct, v, ws, base, from, to, v->quad_s[i], v->quad_b[i], 1, v->cls == EW_MID, 0);
         else if (v->cls == EW_MID)
             finish_mid(ct, v, ws, base, from, to, v->quad_s[i], v->quad_b[i]);
+        else if (precise(v, v->quad_s[i], (to - 1) * v->h, exp(least(ct->cr + base, from, to) / v->n)))
+            finish_precise(ct, v, ws, base, from, to, v->quad_s[i]);
         else
             finish_small(ct, v, ws, base, from, to, v->quad_s[i]);
         from = to > from ? to : from;
