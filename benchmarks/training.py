@@ -88,13 +88,12 @@ def compiled(task):
     return plain(task)
 
 
-def ours(task):
+def ours(task, mode="stash"):
     from edgeworth_acct.torch_adapter import DPEngine, DPPlan
 
     size = task.batch * task.accumulate
-    engine = DPEngine(
-        task.model, task.optimizer, DPPlan(n=size, expected_batch=size, steps=10**6, sigma=1.0, delta=1e-5)
-    )
+    plan = DPPlan(n=size, expected_batch=size, steps=10**6, sigma=1.0, delta=1e-5)
+    engine = DPEngine(task.model, task.optimizer, plan, mode=mode)
     steps = engine.sampler(size, micro_batch=task.batch)
 
     def step():
@@ -102,6 +101,12 @@ def ours(task):
             engine.backward(F.cross_entropy(task.logits(), task.labels, reduction="none"), mask=mb.mask)
         engine.step()
 
+    return step
+
+
+def ours_compiled(task):
+    step = ours(task, mode="probe")
+    task.model = torch.compile(task.model)
     return step
 
 
@@ -141,6 +146,7 @@ ENGINES = {
     "Opacus ghost": ("opacus", opacus("ghost")),
     "Opacus hooks": ("opacus", opacus("hooks")),
     "non-private, compiled": ("torch", compiled),
+    "edgeworth_acct, compiled": ("edgeworth-acct", ours_compiled),
 }
 
 

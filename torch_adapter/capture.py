@@ -92,6 +92,29 @@ def _refuse_mixing(model):
             raise ValueError(f"{name} (Embedding) uses max_norm or scale_grad_by_freq, which depend on the whole batch")
 
 
+def add_factors(found, layer, inputs, grads, size):
+    """Apply a layer's rule to one call's input and output gradient; `found` maps parameters to lists of factors.
+
+    Raises
+    ------
+    ValueError
+        The batch of `size` examples does not come first.
+    """
+    for tensor in (inputs, grads):
+        if tensor.dim() == 0 or len(tensor) != size:
+            raise ValueError(
+                f"{layer.name} ({type(layer.module).__name__}) saw a tensor of shape {tuple(tensor.shape)} where "
+                f"the batch of {size} must come first; inputs shared by all examples (position ids of batch 1) must "
+                "be expanded, see prepare(), and tokens kept apart from examples"
+            )
+    _add(found, layer, layer.rule(layer.module, inputs, grads))
+
+
+def _add(found, layer, gradients):
+    for name, factor in as_factors(gradients, layer.parameters).items():
+        found[layer.parameters[name]].append(factor)
+
+
 class Stash:
     """Hooks on a model's layers, and one backward pass that yields per-example gradients in factored form."""
 
@@ -132,7 +155,8 @@ class Stash:
                 torch.autograd.grad(total, roots, allow_unused=True)
             for call in self._calls:
                 layer, arguments, cotangents = call
-                self._add(layer, per_example(layer.module, layer.parameters, arguments, cotangents, size))
+                gradients = per_example(layer.module, layer.parameters, arguments, cotangents, size)
+                _add(self._found, layer, gradients)
             if not self._found:
                 raise RuntimeError(
                     "no trainable layer ran with gradients since the last backward pass: losses must come from the "
@@ -161,14 +185,7 @@ class Stash:
         inputs = held.pop()  # the hook lives as long as the losses; what it held need not
         if inputs._version != version:
             raise RuntimeError(f"the input of {layer.name} was changed in place after its forward pass")
-        for tensor in (inputs, grads):
-            if tensor.dim() == 0 or len(tensor) != self._size:
-                raise ValueError(
-                    f"{layer.name} ({type(layer.module).__name__}) saw a tensor of shape {tuple(tensor.shape)} where "
-                    f"the batch of {self._size} must come first; inputs shared by all examples (position ids of "
-                    "batch 1) must be expanded, see prepare(), and tokens kept apart from examples"
-                )
-        self._add(layer, layer.rule(layer.module, inputs, grads))
+        add_factors(self._found, layer, inputs, grads, self._size)
 
     def _forward_unknown(self, layer, arguments, output):
         outputs = tree_flatten(output)[0]
@@ -188,7 +205,3 @@ class Stash:
         if all(other is None for other in call[2]):
             self._calls.append(call)
         call[2][k] = grads
-
-    def _add(self, layer, gradients):
-        for name, factor in as_factors(gradients, layer.parameters).items():
-            self._found[layer.parameters[name]].append(factor)

@@ -11,10 +11,11 @@ from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
 from edgeworth_acct.torch_adapter.ledger import Ledger
 from edgeworth_acct.torch_adapter.noise import Key, release_
 from edgeworth_acct.torch_adapter.plan import DPPlan, number
+from edgeworth_acct.torch_adapter.probe import Probe
 from edgeworth_acct.torch_adapter.ranks import Ranks
 from edgeworth_acct.torch_adapter.sampler import LogicalStep, by_length, poisson
 
-_MODES = {"stash": Stash}
+_MODES = {"stash": Stash, "probe": Probe}
 _AUTO = 0.01  # what automatic clipping adds to a norm (arXiv:2206.07136)
 
 
@@ -36,8 +37,9 @@ class DPEngine:
     optimizer : torch.optim.Optimizer
         Over exactly these parameters.
     plan : DPPlan
-    mode : {"stash"}
-        How gradients are caught: by hooks, in eager mode.
+    mode : {"stash", "probe"}
+        How gradients are caught: by hooks on an eager model, or on one that ``torch.compile(model)`` runs; the latter
+        only where every layer has a rule.
     process_group : ProcessGroup, optional
         Ranks that share every batch; the default group where torch.distributed is initialised.
     insecure_reproducible : bool
@@ -104,7 +106,7 @@ class DPEngine:
         self._totals = {}
         self._open = plan.sampling == "unamplified"
         self._announced = None
-        self._verified = False
+        self._verified = mode == "probe"  # by itself
 
     def _share(self):
         """Give every rank the secret and the parameters of rank 0."""
