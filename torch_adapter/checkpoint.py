@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or not there."""
+"""The files of a run: checkpoints that are either whole or not there, certificate, metrics, weights."""
 
 import hashlib
 import io
@@ -81,3 +81,72 @@ def load(path) -> dict:
     if hashlib.sha256(payload).digest() != digest:
         raise ValueError(f"{path} is truncated or damaged: its digest does not match")
     return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+
+
+class Folder:
+    """Where a run leaves its files.
+
+    Parameters
+    ----------
+    path : path
+    settings : dict
+        Numbers and text that a run must share with the one it continues.
+    callbacks : sequence of Callback
+        Those with `state_dict` are saved too.
+    writes : bool
+        Whether this process, of several, is the one to write.
+    """
+
+    def __init__(self, path, settings, callbacks, writes):
+        self.path, self.settings, self.writes = Path(path), settings, writes
+        self.callbacks = [callback for callback in callbacks if hasattr(callback, "state_dict")]
+
+    def open(self, run, resume):
+        """Begin, or continue from the checkpoint."""
+        state = self.path / "checkpoint.bin"
+        exists = state.exists()
+        run.engine.ranks.wait()
+        if exists and not resume:
+            raise ValueError(f"{self.path} holds the checkpoint of a run: resume=True continues it")
+        if exists:
+            self._load(load(state), state, run)
+        elif self.writes:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write(self.path / "plan.json", run.plan.to_json().encode())
+            self.save(run)
+
+    def _load(self, state, path, run):
+        try:
+            settings = state["settings"]
+            if settings != self.settings:
+                raise ValueError(f"{path} was made with {settings}, not with {self.settings}")
+            run.engine.load_state_dict(state["engine"])
+            run.model.load_state_dict(state["model"])
+            run.optimizer.load_state_dict(state["optimizer"])
+            for callback, values in zip(self.callbacks, state["callbacks"], strict=True):
+                callback.load_state_dict(values)
+            run.history = json.loads(state["history"])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path} is of another model or another run: {error}") from error
+
+    def save(self, run):
+        """Certificate first: should the checkpoint not follow, it says too much was spent, never too little."""
+        if not self.writes:
+            return
+        write_json(self.path / "certificate.json", run.engine.certificate())
+        write_json(self.path / "metrics.json", run.history)
+        state = {
+            "settings": self.settings,
+            "engine": run.engine.state_dict(),
+            "model": run.model.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "history": json.dumps(run.history),
+        }
+        save(self.path / "checkpoint.bin", state)
+
+    def finish(self, run):
+        """Weights beside their certificate."""
+        if self.writes:
+            write_torch(self.path / "weights.pt", run.model.state_dict())
+        run.engine.ranks.wait()

@@ -1,18 +1,16 @@
 """The training loop: sample, forward, backward, step; evaluate, report, checkpoint, resume."""
 
 import contextlib
-import json
 import signal
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.utils.data import default_collate
 
 from edgeworth_acct.bounds import Bounds
-from edgeworth_acct.torch_adapter import checkpoint as files
+from edgeworth_acct.torch_adapter.checkpoint import Folder
 from edgeworth_acct.torch_adapter.engine import DPEngine
 from edgeworth_acct.torch_adapter.losses import inputs_and_batch, loss_function
 from edgeworth_acct.torch_adapter.optim import DPAdamW
@@ -175,7 +173,7 @@ def fit(
     first = engine.ranks.rank == 0
     rates = [group["lr"] for group in optimizer.param_groups]
     settings = {"rates": rates, "micro_batch": micro_batch, "amp": amp, "optimizer": type(optimizer).__name__}
-    folder = _Folder(checkpoint, settings, callbacks, writes=first) if checkpoint is not None else None
+    folder = Folder(checkpoint, settings, callbacks, writes=first) if checkpoint is not None else None
     if folder:
         folder.open(run, resume)
 
@@ -254,64 +252,6 @@ def _optimizer(optimizer, parameters, lr, weight_decay, plan):
     if optimizer == "adamw_bc":
         return DPAdamW(parameters, lr=lr, weight_decay=weight_decay, noise_std=plan.noise_std)
     raise ValueError(f"optimizer must be 'adamw', 'adamw_bc' or callable, got {optimizer!r}")
-
-
-class _Folder:
-    """Where a run leaves its files."""
-
-    def __init__(self, path, settings, callbacks, writes):
-        self.path, self.settings, self.writes = Path(path), settings, writes
-        self.callbacks = [callback for callback in callbacks if hasattr(callback, "state_dict")]
-
-    def open(self, run, resume):
-        """Begin, or continue from the checkpoint."""
-        state = self.path / "checkpoint.bin"
-        exists = state.exists()
-        run.engine.ranks.wait()
-        if exists and not resume:
-            raise ValueError(f"{self.path} holds the checkpoint of a run: resume=True continues it")
-        if exists:
-            self._load(files.load(state), state, run)
-        elif self.writes:
-            self.path.mkdir(parents=True, exist_ok=True)
-            files.write(self.path / "plan.json", run.plan.to_json().encode())
-            self.save(run)
-
-    def _load(self, state, path, run):
-        try:
-            settings = state["settings"]
-            if settings != self.settings:
-                raise ValueError(f"{path} was made with {settings}, not with {self.settings}")
-            run.engine.load_state_dict(state["engine"])
-            run.model.load_state_dict(state["model"])
-            run.optimizer.load_state_dict(state["optimizer"])
-            for callback, values in zip(self.callbacks, state["callbacks"], strict=True):
-                callback.load_state_dict(values)
-            run.history = json.loads(state["history"])
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path} is of another model or another run: {error}") from error
-
-    def save(self, run):
-        """Certificate first: should the checkpoint not follow, it says too much was spent, never too little."""
-        if not self.writes:
-            return
-        files.write_json(self.path / "certificate.json", run.engine.certificate())
-        files.write_json(self.path / "metrics.json", run.history)
-        state = {
-            "settings": self.settings,
-            "engine": run.engine.state_dict(),
-            "model": run.model.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "callbacks": [callback.state_dict() for callback in self.callbacks],
-            "history": json.dumps(run.history),
-        }
-        files.save(self.path / "checkpoint.bin", state)
-
-    def finish(self, run):
-        """Weights beside their certificate."""
-        if self.writes:
-            files.write_torch(self.path / "weights.pt", run.model.state_dict())
-        run.engine.ranks.wait()
 
 
 class _Bar:
