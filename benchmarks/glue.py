@@ -14,34 +14,54 @@ hyper-parameters on private data, which no run's guarantee covers.
 import argparse
 import json
 import math
+import random
 import statistics
 import sys
 from pathlib import Path
 
-SST2 = {"task": "sst2", "delta": 1e-5, "batch-size": 1024, "epochs": 3, "max-length": 64, "schedule": "linear"}
-RATES = {"full": 5e-4, "lora": 2e-3, "rgp": 1e-3, "head": 1e-2}
+COMMON = {"schedule": "linear", "amp": "bf16", "pooling": "mean", "dropout": 0.0}
+COMMON |= {"head-lr": 0.03, "clip": 0.5, "label-smoothing": 0.1}
+SST2 = {"task": "sst2", "delta": 1e-5, "batch-size": 1024, "steps": 80, "max-length": 64, "evaluate-every": 20} | COMMON
+# Adapters in the two upper of six layers: the lower four then only run forwards.
+UPPER = tuple(f"layer.{layer}.attention.self.{kind}" for layer in (4, 5) for kind in ("query", "value"))
+METHODS = {
+    "lora": {"lr": 1e-2, "targets": UPPER},
+    "head": {"lr": 0.03},
+    "full": {"lr": 2e-4, "freeze-embeddings": True},
+    "rgp": {"lr": 2e-4},
+}
 SEEDS = (0, 1, 2)
 # The training sets here are parts of GLUE's: their own n, q and delta < 1/n.
-PARTIAL = {"qnli": (200, 1e-4), "qqp": (512, 5e-5), "mnli": (512, 5e-5)}
+PARTIAL = {"qnli": (256, 1e-4), "qqp": (512, 5e-5), "mnli": (512, 5e-5)}
 
 
 def arms():
-    """Name of every run, and its options."""
+    """Name of every run, and its options, in the order in which they are made."""
+    lora = {"method": "lora", **METHODS["lora"]}
     runs = {}
-    for method, lr in RATES.items():
-        for seed in SEEDS:
-            runs[f"sst2-{method}-8-seed{seed}"] = {**SST2, "method": method, "lr": lr, "epsilon": 8, "seed": seed}
     for seed in SEEDS:
-        runs[f"sst2-lora-3-seed{seed}"] = {**SST2, "method": "lora", "lr": RATES["lora"], "epsilon": 3, "seed": seed}
+        runs[f"sst2-lora-8-seed{seed}"] = {**SST2, **lora, "epsilon": 8, "seed": seed}
         for accountant in ("rdp", "edgeworth"):
-            arm = {**SST2, "method": "lora", "lr": RATES["lora"], "epsilon": 8, "seed": seed, "accountant": accountant}
+            arm = {**SST2, **lora, "epsilon": 8, "seed": seed, "accountant": accountant}
             runs[f"sst2-lora-8-{accountant}-seed{seed}"] = arm | {"i-know-this-is-an-estimate": True}
+        runs[f"sst2-lora-3-seed{seed}"] = {**SST2, **lora, "epsilon": 3, "seed": seed}
+    for method, settings in METHODS.items():
+        runs.setdefault(f"sst2-{method}-8-seed0", {**SST2, **settings, "method": method, "epsilon": 8, "seed": 0})
     for task, (batch, delta) in PARTIAL.items():
-        common = {"task": task, "delta": delta, "batch-size": batch, "epochs": 10, "max-length": 128}
-        runs[f"{task}-lora-8"] = {**common, "method": "lora", "lr": RATES["lora"], "epsilon": 8, "schedule": "linear"}
-    e2e = {"task": "e2e", "delta": 1e-5, "batch-size": 256, "steps": 300, "max-length": 96, "evaluation-limit": 300}
+        short = {"task": task, "delta": delta, "batch-size": batch, "steps": 40, "max-length": 96}
+        runs[f"{task}-lora-8"] = {**short, **COMMON, **lora, "epsilon": 8}
+    e2e = {"task": "e2e", "delta": 1e-5, "batch-size": 128, "steps": 300, "max-length": 96, "evaluation-limit": 200}
     runs["e2e-full-8"] = {**e2e, "method": "full", "lr": 2e-3, "epsilon": 8, "evaluate-every": 100}
     return runs
+
+
+def flags(options):
+    """Options as on the command line."""
+    found = []
+    for key, value in options.items():
+        values = [] if value is True else value if isinstance(value, tuple) else [value]
+        found += [f"--{key}", *map(str, values)]
+    return found
 
 
 def private(name, options, model, data, output):
@@ -50,14 +70,13 @@ def private(name, options, model, data, output):
 
     given = {**options, "data": data, "output": output / name}
     given["model"] = causal_lm(output / "e2e-model", data) if options["task"] == "e2e" else model
-    arguments = [str(part) for key, value in given.items() for part in ([f"--{key}"] + [value] * (value is not True))]
-    status = main([*arguments, "--resume"])
+    status = main([*flags(given), "--resume"])
     if status:
         sys.exit(status)
 
 
-def ceiling(model, data, output, epochs=2, lr=5e-5, batch=64):
-    """SST-2 without privacy: AdamW on shuffled epochs."""
+def ceiling(model, data, output, epochs=1, lr=1e-4, batch=64):
+    """SST-2 without privacy: AdamW on all parameters, a linear schedule, shuffled batches of like lengths."""
     import torch
 
     from edgeworth_acct.torch_adapter.data import load
@@ -69,15 +88,28 @@ def ceiling(model, data, output, epochs=2, lr=5e-5, batch=64):
     task = TASKS["sst2"]
     tokenizer, found = tokenizer_for(task, model), load(task, data)
     torch.manual_seed(0)
-    network = model_for(task, model, tokenizer, 64)
+    network = model_for(task, model, tokenizer, 64, SST2["pooling"])
     dataset, collate = Encoded(found.train, task, tokenizer, 64), collator(tokenizer)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
+    head = set(network.classifier.parameters())
+    body = [parameter for parameter in network.parameters() if parameter not in head]
+    optimizer = torch.optim.AdamW([{"params": body}, {"params": list(head), "lr": SST2["head-lr"]}], lr=lr)
+    steps = epochs * -(-len(dataset) // batch)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     network.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(dataset)).split(batch):
+        order = torch.randperm(len(dataset)).split(50 * batch)
+        alike = [sorted(rows.tolist(), key=dataset.lengths.__getitem__) for rows in order]
+        batches = [rows[k : k + batch] for rows in alike for k in range(0, len(rows), batch)]
+        random.Random(0).shuffle(batches)
+        for rows in batches:
+            records = collate([dataset[row] for row in rows])
+            labels = records.pop("labels")
             optimizer.zero_grad()
-            network(**collate([dataset[row] for row in rows.tolist()])).loss.backward()
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = network(**records).logits
+            torch.nn.functional.cross_entropy(logits.float(), labels).backward()
             optimizer.step()
+            schedule.step()
     network.eval()
     with torch.no_grad():
         figures = evaluator(task, found, tokenizer, 64)(network)
@@ -149,7 +181,7 @@ def main():
     parser.add_argument("--model", help="folder of MiniLM")
     parser.add_argument("--data", help="folder of TSV files")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", default="", help="runs whose names begin with this")
+    parser.add_argument("--only", nargs="+", default=("",), help="runs whose names begin with one of these")
     parser.add_argument("--list", action="store_true", help="print the names of all runs")
     parser.add_argument("--table", action="store_true", help="print the table of finished runs only")
     options = parser.parse_args()
@@ -161,10 +193,11 @@ def main():
             parser.error("--model and --data must be given")
         options.output.mkdir(parents=True, exist_ok=True)
         unprivate = options.output / "sst2-not-private" / "ceiling.json"
-        if "sst2-not-private".startswith(options.only) and not unprivate.exists():
+        only = tuple(options.only)
+        if "sst2-not-private".startswith(only) and not unprivate.exists():
             ceiling(options.model, options.data, options.output)
         for name, arm in arms().items():
-            if name.startswith(options.only) and not (options.output / name / "metrics.json").exists():
+            if name.startswith(only) and not (options.output / name / "metrics.json").exists():
                 print(f"== {name}", flush=True)
                 private(name, arm, options.model, options.data, options.output)
     print(table(options.output))

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from edgeworth_acct.torch_adapter import checkpoint as files
 from edgeworth_acct.torch_adapter.data import load
 from edgeworth_acct.torch_adapter.encoding import Encoded, collator
 from edgeworth_acct.torch_adapter.evaluation import evaluator
+from edgeworth_acct.torch_adapter.losses import causal_lm, sequence_classification
 from edgeworth_acct.torch_adapter.methods import ready
+from edgeworth_acct.torch_adapter.optim import DPAdamW
 from edgeworth_acct.torch_adapter.options import CONFIG, parse
 from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.preparation import prepare
@@ -82,14 +85,14 @@ def run(options) -> dict | None:
     model.to(device)
     dataset = Encoded(data.train, task, tokenizer, options.max_length)
     _warn(data, dataset, plan, options)
-    method = {"rank": options.rank, "targets": options.targets, "alpha": options.alpha, "momentum": options.momentum}
+    method = {name: getattr(options, name) for name in ("rank", "targets", "alpha", "biases", "momentum")}
     if options.method == "rgp":
         method["published_sign"] = options.published_sign
     trainee = ready(model, options.method, freeze_embeddings=options.freeze_embeddings, **method)
     report = prepare(trainee.model)
     print(f"{plan}\n  data                            {data.source}\n  {str(report).replace(chr(10), chr(10) + '  ')}")
     collate = collator(tokenizer)
-    loss = "causal_lm" if task.generates else "sequence_classification"
+    loss = causal_lm if task.generates else partial(sequence_classification, label_smoothing=options.label_smoothing)
     if options.dry_run:
         print(trial(trainee.model, dataset, plan, collate, loss, options.micro_batch, options.amp))
         if options.compare:
@@ -102,19 +105,13 @@ def run(options) -> dict | None:
             raise ValueError(f"output must be a new folder, {folder} holds a run: --resume continues it")
         files.write(folder / CONFIG, _yaml(options.as_dict()))
         files.write(folder / "plan.json", plan.to_json().encode())
-    optimizer = options.optimizer
-    if trainee.rgp is not None:
-        optimizer = lambda _: trainee.rgp.attach(  # noqa: E731
-            torch.optim.AdamW(trainee.rgp.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-        )
     started = time.perf_counter()
     result = fit(
         trainee.model,
         dataset,
         plan,
         lr=options.lr,
-        optimizer=optimizer,
-        weight_decay=options.weight_decay,
+        optimizer=lambda _: _optimizer(options, trainee, plan),
         schedule=options.schedule,
         collate=collate,
         loss=loss,
@@ -131,6 +128,14 @@ def run(options) -> dict | None:
     )
     seconds = time.perf_counter() - started
     return _write(options, trainee.finish(), tokenizer, result, {} if resumed else {"seconds": seconds}, device)
+
+
+def _optimizer(options, trainee, plan):
+    groups = trainee.groups(options.lr, options.head_lr)
+    if options.optimizer == "adamw_bc":
+        return DPAdamW(groups, lr=options.lr, weight_decay=options.weight_decay, noise_std=plan.noise_std)
+    optimizer = torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay)
+    return optimizer if trainee.rgp is None else trainee.rgp.attach(optimizer)
 
 
 def _quiet():

@@ -9,9 +9,10 @@ def logits_of(outputs):
     return getattr(outputs, "logits", outputs)
 
 
-def sequence_classification(outputs, batch):
-    """Cross entropy (B,) of logits (B, classes) and ``batch["labels"]`` (B,)."""
-    return F.cross_entropy(logits_of(outputs).float(), batch["labels"], reduction="none")
+def sequence_classification(outputs, batch, label_smoothing=0.0):
+    """Cross entropy (B,) of logits (B, classes) and ``batch["labels"]`` (B,), part of each label spread over all."""
+    logits = logits_of(outputs).float()
+    return F.cross_entropy(logits, batch["labels"], reduction="none", label_smoothing=label_smoothing)
 
 
 def causal_lm(outputs, batch):

@@ -31,16 +31,19 @@ class Options:
     rank: int | None = None
     targets: tuple | None = None
     alpha: float = 16.0
+    biases: bool = False
     momentum: float = 0.5
     published_sign: bool = False
     freeze_embeddings: bool = False
     pooling: str | None = None
     dropout: float | None = None
+    label_smoothing: float = 0.0
     clip: float = 1.0
     clipping: str = "flat"
     adjacency: str = "add_or_remove"
     optimizer: str = "adamw"
     lr: float | None = None
+    head_lr: float | None = None
     weight_decay: float = 0.0
     schedule: str = "constant"
     max_length: int = 128
@@ -82,10 +85,14 @@ class Options:
             )
         if self.compare and not self.dry_run:
             raise ValueError("compare must come with dry_run: it prints a table and trains nothing")
-        if self.pooling is not None and (self.pooling != "mean" or getattr(TASKS.get(self.task), "generates", False)):
-            raise ValueError(f"pooling must be 'mean', and is for classification, got {self.pooling!r} for {self.task}")
+        if self.pooling not in (None, "mean"):
+            raise ValueError(f"pooling must be 'mean', got {self.pooling!r}")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing!r}")
+        if self.task in TASKS and TASKS[self.task].generates and (self.pooling or self.label_smoothing):
+            raise ValueError(f"pooling and label_smoothing are for classification, not for task {self.task!r}")
         for name in ("max_length", "micro_batch", "evaluate_every", "evaluation_limit", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -204,16 +211,19 @@ def _parser():
     add("rank", "of lora (default: 8) and rgp (default: 1)", type=int)
     add("targets", "layers of lora and rgp, by name or end of name", nargs="+")
     add("alpha", "scale of lora (default: 16)", type=float)
+    add("biases", "with lora: train all biases as well (DP-BiTFiT, arXiv:2210.00036)", action="store_true")
     add("momentum", "of rgp's power iteration, in [0, 1) (default: 0.5)", type=float)
     add("published_sign", "rgp with the sign of the published code, which is no projection", action="store_true")
     add("freeze_embeddings", "do not train embeddings with --method full", action="store_true")
-    add("pooling", "mean: classify the mean of the token vectors, as sentence embedders do", choices=("mean",))
+    add("pooling", "mean: classify the mean of the token vectors, scaled to length 1", choices=("mean",))
     add("dropout", "probability in [0, 1), instead of the model's own", type=float)
+    add("label_smoothing", "part of each label spread over all classes, in [0, 1) (default: 0)", type=float)
     add("clip", "bound on the norm of a record's gradient (default: 1)", type=float)
     add("clipping", "flat: min(1, C / norm); auto: C / (norm + 0.01) (default: flat)", choices=("flat", "auto"))
     add("adjacency", "neighbouring data sets", choices=("add_or_remove", "add", "remove", "replace_one"))
     add("optimizer", "adamw_bc corrects AdamW for the noise (default: adamw)", choices=("adamw", "adamw_bc"))
     add("lr", f"learning rate (default by method: {', '.join(f'{k} {v:g}' for k, v in _RATES.items())})", type=float)
+    add("head_lr", "learning rate of what is no part of the pretrained model (default: lr)", type=float)
     add("weight_decay", "default: 0", type=float)
     add("schedule", "of the learning rate (default: constant)", choices=("constant", "linear"))
     add("max_length", "tokens; longer records are cut off (default: 128)", type=int)

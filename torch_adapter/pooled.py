@@ -1,4 +1,4 @@
-"""A classifier on the mean of an encoder's token vectors, which is how sentence embedders are trained."""
+"""A classifier on sentence embeddings: the mean of an encoder's token vectors, scaled to length 1."""
 
 import torch
 from torch import nn
@@ -7,7 +7,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class MeanPooledClassifier(PreTrainedModel):
-    """An encoder, the mean over each text's own tokens, dropout, and a linear classifier.
+    """An encoder, the mean over each text's own tokens scaled to length 1, dropout, and a linear classifier.
+
+    Sentence embedders are trained on vectors of this kind.  The length 1 also keeps the classifier's own gradient, the
+    vector times the error, from taking most of the clip norm away from the encoder's.
 
     Parameters
     ----------
@@ -50,4 +53,5 @@ class MeanPooledClassifier(PreTrainedModel):
             attention_mask = vectors.new_ones(vectors.shape[:2])
         weights = attention_mask / attention_mask.sum(1, keepdim=True).clamp_min(1)
         pooled = torch.einsum("bt,bth->bh", weights.to(vectors.dtype), vectors)
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+        embedding = nn.functional.normalize(pooled, dim=1)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(embedding)))

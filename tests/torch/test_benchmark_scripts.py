@@ -81,8 +81,8 @@ def test_every_arm_of_the_glue_benchmark_is_a_valid_run():
     script = runpy.run_path(str(BENCHMARKS / "glue.py"))
     arms = script["arms"]()
     for name, arm in arms.items():
-        flags = [str(part) for key, value in arm.items() for part in ([f"--{key}"] + [value] * (value is not True))]
-        assert parse([*flags, "--model", "x", "--data", "y", "--output", "z"]).task == name.split("-")[0]
+        given = {**arm, "model": "x", "data": "y", "output": "z"}
+        assert parse(script["flags"](given)).task == name.split("-")[0]
     assert {name.split("-")[1] for name in arms if name.startswith("sst2")} == {"full", "lora", "rgp", "head"}
 
 

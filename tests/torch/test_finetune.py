@@ -15,6 +15,10 @@ from torch_text import sst2_folder, tiny_bert, tiny_gpt2, write_tsv
 from edgeworth_acct import epsilon_bounds, verify
 from edgeworth_acct.torch_adapter import DPPlan
 from edgeworth_acct.torch_adapter.finetune import main
+from edgeworth_acct.torch_adapter.losses import sequence_classification
+from edgeworth_acct.torch_adapter.methods import ready
+from edgeworth_acct.torch_adapter.pretrained import model_for, tokenizer_for
+from edgeworth_acct.torch_adapter.tasks import TASKS
 
 OUTPUTS = ["MODEL_CARD.md", "certificate.json", "config.yaml", "curves.png", "metrics.json", "metrics.jsonl", "model"]
 OUTPUTS += ["plan.json"]
@@ -96,9 +100,34 @@ def test_mean_pooling_leaves_a_model_of_its_own_kind(place, tmp_path, method):
         alone, beside = model(**short).logits[0], model(**padded).logits[0]
         vectors = model.encoder(**short).last_hidden_state[0]
     torch.testing.assert_close(beside, alone)
-    expected = vectors.mean(0) @ model.classifier.weight.T + model.classifier.bias
+    embedding = vectors.mean(0) / vectors.mean(0).norm()
+    expected = embedding @ model.classifier.weight.T + model.classifier.bias
     torch.testing.assert_close(alone, expected.detach())
     assert "MeanPooledClassifier.load" in (folder / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "rgp"])
+def test_the_head_has_a_learning_rate_of_its_own(place, tmp_path, method):
+    task, rank = TASKS["sst2"], 1 if method == "rgp" else 4
+    words = tokenizer_for(task, place / "bert")
+    trainee = ready(model_for(task, place / "bert", words, 16), method, rank=rank, biases=method == "lora")
+    body, head = trainee.groups(1e-3, 0.1)
+    assert [body["lr"], head["lr"]] == [1e-3, 0.1]
+    assert sorted(p.numel() for p in head["params"]) == [2, 32]  # 2 classes of 16 features
+    names = {id(p): name for name, p in trainee.model.named_parameters()}
+    assert all("classifier" in names[id(p)] for p in head["params"])
+    assert not any("classifier" in names[id(p)] for p in body["params"])
+    one = trainee.groups(1e-3)
+    assert [len(group["params"]) for group in one] == [len(body["params"]) + len(head["params"])]
+    biases = [names[id(p)] for p in body["params"] if names[id(p)].endswith("query.base_layer.bias")]
+    assert len(biases) == (2 if method == "lora" else 0)
+
+
+def test_label_smoothing_spreads_the_label():
+    logits, labels = torch.tensor([[2.0, 0.0], [0.5, -1.0]]), torch.tensor([0, 1])
+    losses = sequence_classification(logits, {"labels": labels}, label_smoothing=0.2)
+    logs = logits.log_softmax(1)
+    torch.testing.assert_close(losses, -(0.9 * logs[[0, 1], labels] + 0.1 * logs[[0, 1], 1 - labels]))
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "rgp"])
@@ -144,6 +173,10 @@ import sys, time
 import torch
 from edgeworth_acct.torch_adapter import training
 from edgeworth_acct.torch_adapter.finetune import main
+from edgeworth_acct.torch_adapter.losses import sequence_classification
+from edgeworth_acct.torch_adapter.methods import ready
+from edgeworth_acct.torch_adapter.pretrained import model_for, tokenizer_for
+from edgeworth_acct.torch_adapter.tasks import TASKS
 torch.set_num_threads(1)
 before = training._Bar.update
 def slowly(bar, run):
