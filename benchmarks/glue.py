@@ -45,6 +45,9 @@ def arms():
             arm = {**SST2, **lora, "epsilon": 8, "seed": seed, "accountant": accountant}
             runs[f"sst2-lora-8-{accountant}-seed{seed}"] = arm | {"i-know-this-is-an-estimate": True}
         runs[f"sst2-lora-3-seed{seed}"] = {**SST2, **lora, "epsilon": 3, "seed": seed}
+    for seed in SEEDS:
+        longer = {"steps": 200, "evaluate-every": 50}
+        runs[f"sst2-lora-8-long-seed{seed}"] = {**SST2, **lora, **longer, "epsilon": 8, "seed": seed}
     for method, settings in METHODS.items():
         runs.setdefault(f"sst2-{method}-8-seed0", {**SST2, **settings, "method": method, "epsilon": 8, "seed": 0})
     for task, (batch, delta) in PARTIAL.items():
