@@ -46,8 +46,12 @@ def arms():
             runs[f"sst2-lora-8-{accountant}-seed{seed}"] = arm | {"i-know-this-is-an-estimate": True}
         runs[f"sst2-lora-3-seed{seed}"] = {**SST2, **lora, "epsilon": 3, "seed": seed}
     for seed in SEEDS:
-        longer = {"steps": 200, "evaluate-every": 50}
-        runs[f"sst2-lora-8-long-seed{seed}"] = {**SST2, **lora, **longer, "epsilon": 8, "seed": seed}
+        longer = {**SST2, **lora, "steps": 200, "evaluate-every": 50, "seed": seed}
+        runs[f"sst2-lora-8-long-seed{seed}"] = {**longer, "epsilon": 8}
+        for accountant in ("rdp", "edgeworth"):
+            arm = {**longer, "epsilon": 8, "accountant": accountant, "i-know-this-is-an-estimate": True}
+            runs[f"sst2-lora-8-long-{accountant}-seed{seed}"] = arm
+        runs[f"sst2-lora-3-long-seed{seed}"] = {**longer, "epsilon": 3}
     for method, settings in METHODS.items():
         runs.setdefault(f"sst2-{method}-8-seed0", {**SST2, **settings, "method": method, "epsilon": 8, "seed": 0})
     for task, (batch, delta) in PARTIAL.items():

@@ -14,6 +14,7 @@ from edgeworth_acct.options import HELP, SETUP, add_adjacency, aligned, assumpti
 
 _DATASET_SIZE, _BATCH_SIZE, _EPOCHS = SETUP
 _CLOSE = 1.1  # what counts as nearly the best
+_PLACES = 33  # per axis of a map, before rounding to integers
 
 _NOTES = """\
 per step: standard deviation of the noise in one coordinate of the mean gradient, over the clip norm: sigma/batch_size.
@@ -83,7 +84,8 @@ def run(options) -> str:
     if options.plot:
         from edgeworth_acct.plan_plot import draw  # matplotlib
 
-        draw(options.plot, rows, budget, options.adjacency)
+        places = {"epochs": _places(epochs), "batch_sizes": _places(batches)}
+        draw(options.plot, rows, plan(**budget, **places, adjacency=options.adjacency), budget)
     if options.json:
         given = {"command": "plan", "adjacency": options.adjacency, "assumptions": assumptions(options.adjacency)}
         return json.dumps(given | {"version": __version__} | budget | {"results": rows}, indent=2) + "\n"
@@ -108,6 +110,10 @@ def plan(epsilon, delta, dataset_size, epochs, batch_sizes, adjacency="add_or_re
     names = ("epochs", "batch_size", "q", "steps", "sigma", "noise_per_step", "noise_per_run", "best")
     columns = (epochs, batches, q, steps, sigma, per_step, per_run, np.arange(len(q)) == best)
     return [dict(zip(names, values)) for values in zip(*(column.tolist() for column in columns))]
+
+
+def _places(values):
+    return np.unique(np.rint(np.geomspace(min(values), max(values), _PLACES)).astype(int))
 
 
 def _table(rows):

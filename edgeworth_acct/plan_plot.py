@@ -3,21 +3,20 @@
 import numpy as np
 
 from edgeworth_acct import figures
-from edgeworth_acct.plan import plan
-
-_PLACES = 33  # per axis, before rounding to integers
 
 
-def draw(path, rows, budget, adjacency):
-    """Write the map over the ranges of `rows` to `path`; the noise-to-signal ratio per run, and contours of sigma."""
-    figures.write(path, "--plot", (7.2, 5.0), lambda figure: _map(figure, rows, budget, adjacency))
+def draw(path, rows, fine, budget):
+    """Write a map to `path`: the noise-to-signal ratio per run, and contours of sigma, of the grid `fine`.
+
+    The ticks, and the best pair, are those of the table `rows`.
+    """
+    figures.write(path, "--plot", (7.2, 5.0), lambda figure: _map(figure, rows, fine, budget))
 
 
-def _map(figure, rows, budget, adjacency):
+def _map(figure, rows, fine, budget):
     from matplotlib.patheffects import withStroke
 
-    epochs, batches = (_places([row[name] for row in rows]) for name in ("epochs", "batch_size"))
-    fine = plan(**budget, epochs=epochs, batch_sizes=batches, adjacency=adjacency)
+    epochs, batches = (np.unique([row[name] for row in fine]) for name in ("epochs", "batch_size"))
     sigma, ratio = (
         np.array([row[name] for row in fine]).reshape(len(epochs), len(batches)) for name in ("sigma", "noise_per_run")
     )
@@ -43,10 +42,6 @@ def _map(figure, rows, budget, adjacency):
     title = f"Smallest noise for ε = {budget['epsilon']:g}, δ = {budget['delta']:g}, {budget['dataset_size']} records"
     axes.set_title(title, fontsize=9, loc="left")
     figure.legend(loc="outside lower center", frameon=False, fontsize=8)
-
-
-def _places(values):
-    return np.unique(np.rint(np.geomspace(min(values), max(values), _PLACES)).astype(int))
 
 
 def _edges(values):

@@ -2,23 +2,13 @@
 
 from decimal import ROUND_CEILING
 
-import numpy as np
-
 from edgeworth_acct.accounting import delta as delta_of
 from edgeworth_acct.accounting import epsilon as epsilon_of
-from edgeworth_acct.accounting import epsilon_bounds
 from edgeworth_acct.arguments import DELTA, Q, SIGMA, STEPS
-from edgeworth_acct.errors import PrecisionError
-from edgeworth_acct.mechanisms import SubsampledGaussian
 from edgeworth_acct.options import HELP, SETUP, add_adjacency, assumptions, flag, reader, rounded, sampling
+from edgeworth_acct.series import METHODS
 
 PANELS = ("steps", "sigma", "tradeoff")
-METHODS = {
-    "rdp": "RDP (upper bound)",
-    "gdp": "GDP (central limit, estimate)",
-    "edgeworth": "Edgeworth, order 1 (AEA, estimate)",
-    "tilted_edgeworth": "tilted Edgeworth, order 4 (estimate)",
-}
 _RUN = (Q, STEPS)
 
 
@@ -77,43 +67,3 @@ def _run(options):
     if all(value is not None for value in setup) and all(value is None for value in plain):
         return tuple(sampling(given).values())
     raise ValueError(f"give either {' and '.join(map(flag, _RUN))}, or {' and '.join(map(flag, SETUP))}")
-
-
-def epsilon_series(sigma, q, steps, delta, adjacency, method=None):
-    """Epsilon at each of many `sigma` or `steps`: (lower, upper), or one array for another method (NaN where none).
-
-    Parameters
-    ----------
-    sigma, steps : float or array_like
-        One of them an array.
-    method : str, optional
-        As in `edgeworth_acct.epsilon`; the certified band if not given.
-    """
-    if method is None:
-        return tuple(epsilon_bounds(sigma, q, steps, delta, adjacency=adjacency))
-    values = []
-    for one, count in np.nditer([np.asarray(sigma, dtype=float), np.asarray(steps)]):
-        try:
-            values.append(epsilon_of(float(one), q, int(count), delta, adjacency=adjacency, method=method))
-        except PrecisionError:  # too few steps for this expansion
-            values.append(np.nan)
-    return np.array(values)
-
-
-def tradeoff_series(sigma, q, steps, alpha, adjacency, method=None):
-    """False negative rate at each false positive rate `alpha`: (lower, upper), or what a method's deltas say.
-
-    From delta at many epsilons: the largest of the lines 1 - delta - e^epsilon alpha, epsilons of both signs.
-    """
-    if method is None:
-        return tuple((steps * SubsampledGaussian(sigma, q)).tradeoff(alpha, adjacency=adjacency))
-    largest = epsilon_of(sigma, q, steps, 1e-6, adjacency=adjacency)
-    best = np.zeros(len(alpha))
-    for epsilon in np.linspace(0.0, largest, 120):
-        try:
-            delta = delta_of(sigma, q, steps, float(epsilon), adjacency=adjacency, method=method)
-        except PrecisionError:
-            continue
-        lines = (1.0 - delta - np.exp(epsilon) * alpha, np.exp(-epsilon) * (1.0 - delta - alpha))
-        best = np.maximum(best, np.maximum(*lines))
-    return best

@@ -7,7 +7,7 @@ import numpy as np
 from edgeworth_acct import figures
 from edgeworth_acct.accounting import delta as delta_of
 from edgeworth_acct.options import NEIGHBOURS, rounded
-from edgeworth_acct.plot import METHODS, epsilon_series, tradeoff_series
+from edgeworth_acct.series import METHODS, epsilon_series, tradeoff_series
 
 _COLORS = {"rdp": "#b2182b", "gdp": "#878787", "edgeworth": "#2166ac", "tilted_edgeworth": "#1b7837"}
 _DASHES = {"rdp": "-", "gdp": "-.", "edgeworth": "--", "tilted_edgeworth": ":"}

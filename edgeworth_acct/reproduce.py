@@ -3,9 +3,6 @@
 import json
 
 from edgeworth_acct import (
-    PrecisionError,
-    delta,
-    delta_bounds,
     epsilon,
     epsilon_bounds,
     noise_multiplier,
@@ -146,26 +143,3 @@ def _table(rows):
     lines = [list(rows[0])] + [list(row.values()) for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join("  ".join(map(str.rjust, line, widths)).rstrip() + "\n" for line in lines)
-
-
-def epsilon_against_steps(sigma, q, target, steps, method, order=None):
-    """Epsilon of each number of steps by `method`; None where it gives none."""
-    values = []
-    for count in steps:
-        try:
-            values.append(epsilon(sigma, q, int(count), target, method=method, order=order))
-        except PrecisionError:  # too few steps for this expansion
-            values.append(None)
-    return values
-
-
-def delta_error_against_order(sigma, q, steps, at, method, orders):
-    """|delta/exact - 1| at epsilon `at` of the expansion of each order; None where it gives no probability."""
-    exact = delta_bounds(sigma, q, steps, at, rtol=1e-13).upper
-    errors = []
-    for order in orders:
-        try:
-            errors.append(abs(delta(sigma, q, steps, at, method=method, order=order) / exact - 1))
-        except PrecisionError:
-            errors.append(None)
-    return errors

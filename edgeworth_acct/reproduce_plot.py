@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgeworth_acct import epsilon_bounds, figures, published
-from edgeworth_acct.reproduce import delta_error_against_order, epsilon_against_steps
+from edgeworth_acct.series import delta_error_series, epsilon_series
 
 _LINES = (
     ("rdp", None, "RDP (upper bound)", "#b2182b", "-"),
@@ -37,8 +37,7 @@ def _against_steps(axes, ratios):
     steps = np.unique(np.geomspace(20, 3000, 80).astype(int))
     lower, upper = epsilon_bounds(_SIGMA, _RUN.q, steps, _RUN.delta)
     for method, order, label, color, dashes in _LINES:
-        values = epsilon_against_steps(_SIGMA, _RUN.q, _RUN.delta, steps, method, order)
-        values = np.array([np.nan if value is None else value for value in values])
+        values = epsilon_series(_SIGMA, _RUN.q, steps, _RUN.delta, "add_or_remove", method, order)
         thick = method == "tilted_edgeworth"
         line = {"color": color, "linestyle": dashes, "linewidth": 2.4 if thick else 1.3, "zorder": 4 if thick else 2}
         axes.plot(steps, values, label=label, **line)
@@ -60,8 +59,7 @@ def _against_order(axes):
     orders = list(range(13))
     for (sigma, q, steps, at, setting), marker in zip(_SETTINGS, "os", strict=True):
         for method, name, color in (("edgeworth", "untilted", "#2166ac"), ("tilted_edgeworth", "tilted", "#1b7837")):
-            errors = delta_error_against_order(sigma, q, steps, at, method, orders)
-            drawn = [np.nan if error is None else error for error in errors]
+            drawn = delta_error_series(sigma, q, steps, at, method, orders)
             axes.plot(orders, drawn, color=color, marker=marker, markersize=4, linewidth=1.1)
             place = {"xytext": (0, 7), "textcoords": "offset points", "color": color, "fontsize": 8}
             axes.annotate(name, (orders[6], drawn[6]), **place)

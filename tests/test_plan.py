@@ -15,7 +15,7 @@ import pytest
 import edgeworth_acct as ea
 from edgeworth_acct.cli import main
 from edgeworth_acct.plan import plan
-from edgeworth_acct.plot import METHODS, epsilon_series, tradeoff_series
+from edgeworth_acct.series import METHODS, delta_error_series, epsilon_series, tradeoff_series
 
 PLAN = "plan --epsilon 8 --delta 1e-5 --dataset-size 67349 --epochs 1..20 --batch-size 500..4000"
 PLOT = "plot --sigma 0.8 --q 0.03 --steps 660 --delta 1e-5"
@@ -145,6 +145,14 @@ def test_series_are_the_library_s():
         values = epsilon_series([1.0, 2.0], 0.05, 1000, 1e-5, "remove", method)
         assert values[0] == ea.epsilon(1.0, 0.05, 1000, 1e-5, adjacency="remove", method=method)
     assert np.isnan(epsilon_series(0.6, 1e-3, [100], 0.5, "add_or_remove", "edgeworth")).all()
+
+
+def test_the_error_series_stops_where_an_expansion_does():
+    """Too few steps: no estimate, not a wrong line."""
+    errors = delta_error_series(0.6, 1e-3, 100, 0.0, "edgeworth", [0, 1])
+    assert np.isnan(errors[1])
+    exact = ea.delta_bounds(0.6, 1e-3, 100, 0.0)
+    assert errors[0] == pytest.approx(ea.delta(0.6, 1e-3, 100, 0.0, method="edgeworth", order=0) / exact.upper - 1)
 
 
 def test_tradeoff_series():

@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-import edgeworth_acct as ea
 from edgeworth_acct import published, reproduce
 from edgeworth_acct.cli import main
 
@@ -78,16 +77,6 @@ def test_a_plot_that_cannot_be_drawn(path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "argument --plot: " in error
-
-
-def test_series_of_the_figure_stop_where_an_expansion_does():
-    """Too few steps: no estimate, not a wrong line."""
-    values = reproduce.epsilon_against_steps(0.6, 1e-3, 0.5, [100], "edgeworth", 1)
-    assert values == [None]
-    errors = reproduce.delta_error_against_order(0.6, 1e-3, 100, 0.0, "edgeworth", [0, 1])
-    assert errors[1] is None
-    exact = ea.delta_bounds(0.6, 1e-3, 100, 0.0)
-    assert errors[0] == pytest.approx(ea.delta(0.6, 1e-3, 100, 0.0, method="edgeworth", order=0) / exact.upper - 1)
 
 
 def test_refuses_unknown_publications(capsys):
