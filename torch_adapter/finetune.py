@@ -203,7 +203,7 @@ def _write(options, model, tokenizer, result, extra, device):
     note = f" That was an estimate: the true cost is {files.rounded_up(result.epsilon.upper)}." if over else ""
     files.write_json(folder / "certificate.json", result.certificate)
     files.write(folder / "MODEL_CARD.md", card(options, result.certificate, figures, note).encode())
-    curves(folder / "curves.png", result.history, metric)
+    curves(folder / "curves.png", result.history, metric, result.certificate)
     packages = {name: version(name) for name in ("edgeworth-acct", "torch", "transformers")}
     settings = {"method": options.method, "task": options.task, "accountant": options.accountant}
     facts = {"delta": options.delta, "steps": result.history[-1]["step"], "device": device}

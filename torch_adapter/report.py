@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
+from edgeworth_acct.accounting import epsilon
 from edgeworth_acct.torch_adapter import checkpoint as files
 from edgeworth_acct.torch_adapter.tasks import task_named
 from edgeworth_acct.torch_adapter.training import Callback
@@ -13,6 +16,7 @@ _UNITS = {
     "remove": "any two training sets of which the first has one record more",
     "replace_one": "any two training sets of equal size that differ in one record",
 }
+_PLACES = ("model", "data")
 
 
 class Metrics(Callback):
@@ -58,7 +62,7 @@ def claim(certificate: dict) -> str:
 
 def card(options, certificate: dict, figures: dict, note: str = "") -> str:
     """MODEL_CARD.md."""
-    settings = "\n".join(f"| {name} | `{value}` |" for name, value in options.as_dict().items() if value is not None)
+    settings = "\n".join(f"| {name} | `{value}` |" for name, value in _settings(options).items())
     public = {name: value for name, value in figures.items() if not name.endswith("not_private")}
     results = "\n".join(f"| {name} | {_shown(name, value)} |" for name, value in public.items())
     chosen = f"chosen by the accountant `{options.accountant}`" if options.sigma is None else "given"
@@ -94,6 +98,13 @@ loss, as `loss_not_private`: do not publish it with the model.)
 """
 
 
+def _settings(options):
+    """What was chosen; of files no more than their names, and nothing that only says where and how to write."""
+    left_out = ("output", "device", "progress", "i_know_this_is_an_estimate")
+    values = {name: value for name, value in options.as_dict().items() if value is not None and name not in left_out}
+    return {name: Path(value).name if name in _PLACES else value for name, value in values.items()}
+
+
 def _usage(options):
     if options.pooling:
         package, name, load = "edgeworth_acct.torch_adapter.pooled", "MeanPooledClassifier", "load"
@@ -107,8 +118,8 @@ def _shown(name, value):
     return files.rounded_up(value) if name == "epsilon" else f"{value:.6g}"
 
 
-def curves(path, history, metric) -> None:
-    """Draw `metric` and the epsilon spent against steps."""
+def curves(path, history, metric, certificate) -> None:
+    """Draw `metric` at every evaluation, and the certified epsilon spent after every step."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -116,13 +127,17 @@ def curves(path, history, metric) -> None:
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     right = left.twinx()
-    steps = [entry["step"] for entry in history]
-    left.plot(steps, [entry[metric] for entry in history], "o-", color="tab:blue")
-    right.plot(steps, [entry["epsilon"] for entry in history], "s--", color="tab:red")
+    run = certificate["notes"]["training"]
+    steps = np.unique(np.rint(np.linspace(1, run["released_steps"], 200)).astype(int))
+    spent = epsilon(run["sigma"], run["q"], steps, run["delta"], adjacency=run["adjacency"])
+    right.plot(steps, spent, "--", color="tab:red")
+    left.plot([entry["step"] for entry in history], [entry[metric] for entry in history], "o-", color="tab:blue")
     left.set_xlabel("steps")
-    left.set_xlim(left=0)
+    left.set_xlim(0, 1.02 * run["released_steps"])
     right.set_ylim(bottom=0)
-    left.set_ylabel(metric.replace("_", " "), color="tab:blue")
-    right.set_ylabel("epsilon spent (certified)", color="tab:red")
+    left.set_ylabel(f"{metric.replace('_', ' ')} on evaluation data", color="tab:blue")
+    right.set_ylabel(f"ε spent (certified) at δ = {run['delta']:g}", color="tab:red")
     left.grid(alpha=0.3)
+    last = f"{metric.replace('_', ' ')} {history[-1][metric]:.4g}"
+    left.set_title(f"{last} at ε ≤ {files.rounded_up(run['epsilon_bounds'][1])}", fontsize=10, loc="left")
     figure.savefig(path, dpi=120)

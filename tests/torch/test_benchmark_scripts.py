@@ -94,6 +94,10 @@ def test_the_table_is_made_from_the_files_of_runs(tmp_path):
         folder.mkdir()
         (folder / "metrics.json").write_text(json.dumps({"accuracy": accuracy}))
         (folder / "certificate.json").write_text(json.dumps(certificate))
-    table = runpy.run_path(str(BENCHMARKS / "glue.py"))["table"](tmp_path)
+    script = runpy.run_path(str(BENCHMARKS / "glue.py"))
+    table = script["table"](tmp_path)
     row = "| sst2-lora-8 | 2 | 67349 | 0.01520 | 195 | 0.6123 | 8.0000 | 1e-05 | 83.00 | 2.00 |"
     assert table.splitlines()[2:] == [row]
+    assert script["accuracies"](tmp_path) == {"sst2-lora-8": (7.99991, [82.0, 84.0])}
+    script["plot"](tmp_path, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -145,6 +145,8 @@ def test_the_card_states_a_claim_that_can_be_checked(place, tmp_path):
     certificate = checked(folder)
     assert "| accuracy | " in text
     assert "| loss_not_private" not in text
+    assert str(tmp_path) not in text  # nobody else's business
+    assert str(place) not in text
     assert 'AutoModelForSequenceClassification.from_pretrained("model")' in text
     paragraph = next(part for part in text.split("\n\n") if part.startswith("The weights in this folder"))
     for word in (
