@@ -18,7 +18,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils._pytree import tree_flatten
 
-from edgeworth_acct.torch_adapter.rules import as_factors, per_example, rule_for
+from edgeworth_acct.torch_adapter.factors import HALF, Dense
+from edgeworth_acct.torch_adapter.rules import per_example, rule_for
 
 # Modules that use their children's parameters without calling the children.
 _OPAQUE = (nn.MultiheadAttention,)
@@ -33,6 +34,23 @@ class Layer:
     module: nn.Module
     parameters: dict
     rule: object
+
+    def __str__(self):
+        return f"{self.name or 'the model'} ({type(self.module).__name__})"
+
+    def tensors(self, args, kwargs, output):
+        """What its rule reads of a call: the first argument of `forward`, and the output.
+
+        Raises
+        ------
+        TypeError
+            They are no tensors.
+        """
+        inputs = args[0] if args else next(iter(kwargs.values()), None)
+        for each in (inputs, output):
+            if not isinstance(each, torch.Tensor):
+                raise TypeError(f"{self} must take and give one tensor to have a rule, got {type(each).__name__}")
+        return inputs, output
 
 
 def find_layers(model):
@@ -67,19 +85,18 @@ def _owner(modules, name, local):
 
 
 def _layer(name, module, parameters):
-    title = f"{name or 'the model'} ({type(module).__name__})"
+    layer = Layer(name, module, parameters, rule_for(module))
     for local, parameter in parameters.items():
         if isinstance(parameter, nn.UninitializedParameter) or not parameter.is_floating_point():
-            raise ValueError(f"{local} of {title} must be an initialised real parameter, got {parameter.dtype}")
-    rule = rule_for(module)
+            raise ValueError(f"{local} of {layer} must be an initialised real parameter, got {parameter.dtype}")
     dropout = any(isinstance(part, _DropoutNd) and part.p > 0 for part in module.modules())
     dropout |= isinstance(module, (*_OPAQUE, nn.RNNBase)) and module.dropout > 0
-    if rule is None and dropout:
+    if layer.rule is None and dropout:
         raise ValueError(
-            f"{title} has parameters of its own ({', '.join(parameters)}), no rule, and dropout inside: its forward "
+            f"{layer} has parameters of its own ({', '.join(parameters)}), no rule, and dropout inside: its forward "
             "cannot be repeated; freeze them, move them to a module of their own, or register_rule"
         )
-    return Layer(name, module, parameters, rule)
+    return layer
 
 
 def _refuse_mixing(model):
@@ -103,22 +120,36 @@ def add_factors(found, layer, inputs, grads, size):
     for tensor in (inputs, grads):
         if tensor.dim() == 0 or len(tensor) != size:
             raise ValueError(
-                f"{layer.name} ({type(layer.module).__name__}) saw a tensor of shape {tuple(tensor.shape)} where "
+                f"{layer} saw a tensor of shape {tuple(tensor.shape)} where "
                 f"the batch of {size} must come first; inputs shared by all examples (position ids of batch 1) must "
                 "be expanded, see prepare(), and tokens kept apart from examples"
             )
-    _add(found, layer, layer.rule(layer.module, inputs, grads))
+    _add(found, layer, layer.rule(layer.module, inputs, grads), size)
 
 
-def _add(found, layer, gradients):
-    for name, factor in as_factors(gradients, layer.parameters).items():
-        found[layer.parameters[name]].append(factor)
+def _add(found, layer, gradients, size):
+    for name, parameter in layer.parameters.items():
+        factor = gradients.get(name)
+        if isinstance(factor, torch.Tensor):
+            shape = (size, *parameter.shape)
+            if factor.shape != shape:
+                raise ValueError(f"{name} of {layer} must have gradients {shape}, its rule gave {(*factor.shape,)}")
+            factor = Dense(factor)
+        if factor is not None:
+            found[parameter].append(factor)
 
 
 class Stash:
-    """Hooks on a model's layers, and one backward pass that yields per-example gradients in factored form."""
+    """Hooks on a model's layers, and one backward pass that yields per-example gradients in factored form.
+
+    Attributes
+    ----------
+    half : bool
+        Whether a gradient in half precision was seen.
+    """
 
     def __init__(self, model):
+        self.half = False
         self.layers = find_layers(model)
         self._raw = [parameter for layer in self.layers if not layer.rule for parameter in layer.parameters.values()]
         self._roots = []
@@ -155,8 +186,14 @@ class Stash:
                 torch.autograd.grad(total, roots, allow_unused=True)
             for call in self._calls:
                 layer, arguments, cotangents = call
-                gradients = per_example(layer.module, layer.parameters, arguments, cotangents, size)
-                _add(self._found, layer, gradients)
+                try:
+                    gradients = per_example(layer.module, layer.parameters, arguments, cotangents, size)
+                except RuntimeError as error:
+                    raise RuntimeError(
+                        f"{layer} has no rule, and its forward cannot be repeated example by example: freeze its "
+                        "parameters, or register_rule"
+                    ) from error
+                _add(self._found, layer, gradients, size)
             if not self._found:
                 raise RuntimeError(
                     "no trainable layer ran with gradients since the last backward pass: losses must come from the "
@@ -172,7 +209,7 @@ class Stash:
         if layer.rule is None:
             self._forward_unknown(layer, (args, kwargs), output)
             return
-        inputs = args[0] if args else next(iter(kwargs.values()))
+        inputs, output = layer.tensors(args, kwargs, output)
         if not output.requires_grad:
             return
         output.register_hook(partial(self._arrived, layer, [inputs], inputs._version))
@@ -184,7 +221,8 @@ class Stash:
             return
         inputs = held.pop()  # the hook lives as long as the losses; what it held need not
         if inputs._version != version:
-            raise RuntimeError(f"the input of {layer.name} was changed in place after its forward pass")
+            raise RuntimeError(f"the input of {layer} was changed in place after its forward pass")
+        self.half |= grads.dtype in HALF
         add_factors(self._found, layer, inputs, grads, self._size)
 
     def _forward_unknown(self, layer, arguments, output):
@@ -199,9 +237,9 @@ class Stash:
             return
         if len(grads) != self._size:
             raise ValueError(
-                f"{call[0].name} gave an output of shape {tuple(grads.shape)} where the batch of {self._size} must come"
-                " first"
+                f"{call[0]} gave an output of shape {(*grads.shape,)} where the batch of {self._size} must come first"
             )
+        self.half |= grads.dtype in HALF
         if all(other is None for other in call[2]):
             self._calls.append(call)
         call[2][k] = grads

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from edgeworth_acct.bounds import Bounds
 from edgeworth_acct.torch_adapter.capture import Stash
-from edgeworth_acct.torch_adapter.checks import autograd_gradients, check_optimizer, check_sums
-from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
+from edgeworth_acct.torch_adapter.checks import Reference, check_optimizer
+from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, weighted_sum, wide
 from edgeworth_acct.torch_adapter.ledger import Ledger
 from edgeworth_acct.torch_adapter.noise import Key, release_
 from edgeworth_acct.torch_adapter.plan import DPPlan, number
@@ -103,10 +103,12 @@ class DPEngine:
         self._capture = _MODES[mode](model)
         self._key = Key.from_seed(seed) if insecure_reproducible else Key()
         self._share()
-        self._totals = {}
-        self._open = plan.sampling == "unamplified"
-        self._announced = None
         self._verified = mode == "probe"  # by itself
+        self._close()
+
+    def _close(self):
+        """No logical step of the sampler is open, and nothing is summed."""
+        self._logical, self._announced, self._totals = None, None, {}
 
     def _share(self):
         """Give every rank the secret and the parameters of rank 0."""
@@ -146,16 +148,18 @@ class DPEngine:
 
     def _steps(self, n, micro_batch, lengths):
         while self.ledger.steps < self.plan.steps:
-            if self._open:
+            if self._logical is not None:
                 raise RuntimeError("engine.step() must end a logical step before the next one begins")
             for hook in self.before_step:
                 hook(self)
-            self._open, self._totals = True, {}
             batch = poisson(self._key.generator("sample"), n, self.plan.q)
             share = by_length(batch, lengths)[self.ranks.rank :: self.ranks.count]
-            yield LogicalStep(self.ledger.steps, share, micro_batch, self._announce)
+            self._logical = LogicalStep(self.ledger.steps, share, micro_batch, self._announce)
+            yield self._logical
 
-    def _announce(self, batch):
+    def _announce(self, logical, batch):
+        if logical is not self._logical:
+            raise RuntimeError("a logical step must be iterated over before engine.step() ends it")
         self._announced = batch
 
     def backward(self, losses: Tensor, mask: Tensor | None = None, *, loss_scale: float = 1.0) -> None:
@@ -170,60 +174,69 @@ class DPEngine:
         mask : Tensor, optional
             Boolean, shape (B,): examples that count.
         loss_scale : float
-            Factor against underflow in float16; divided out before clipping.
+            Positive factor against underflow in float16; divided out before clipping.
 
         Raises
         ------
-        ValueError
-            `losses` is not of shape (B,), or B is not the sampler's; a layer's batch does not come first.
+        ValueError, TypeError
+            `losses` is not of shape (B,), or B is not the sampler's; `mask` is not boolean; a layer's batch does not
+            come first.
         RuntimeError
             There is no micro-batch of the plan's sampler that waits for this call; a module's parameters are used
-            outside its forward.
+            outside its forward; the model mixes examples.
         """
-        if not isinstance(losses, Tensor) or losses.dim() != 1:
-            shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-            raise ValueError(f"losses must have shape (B,), one loss for each example (reduction='none'), got {shape}")
-        keep = self._take_micro_batch(losses, mask)
+        keep, loss_scale = self._counted(losses, mask), number("loss_scale", loss_scale, 0, whole=False)
+        self._announced = None
         losses = torch.where(keep, wide(losses), 0.0) * loss_scale
         with torch.autocast(losses.device.type, enabled=False):
-            reference = None if self._verified else autograd_gradients(losses, self.parameters)
+            check = not self._verified and bool(keep.any())
+            reference = Reference(losses, self.parameters, int(keep.nonzero()[0])) if check else None
             found = self._capture.collect(losses.sum(), len(losses))
             with torch.no_grad():
                 grams = Grams()
                 squares = {p: squared_norms(factors, p.shape, grams) for p, factors in found.items()}
-                norms = sum(squares.values()).to(losses.dtype).sqrt() / loss_scale
+                norms = sum(squares.values()).sqrt() / loss_scale
                 finite = norms.isfinite()
                 if not finite.all():
                     for factors in found.values():
                         for factor in factors:
                             factor.clear(~finite)
                 elif reference is not None:
-                    check_sums(reference, self.parameters, found, squares)
+                    reference.check(found, squares, self._capture.half)
                     self._verified, reference = True, None
-                weights = torch.where(finite & keep, self._factor(norms) / loss_scale, 0.0)
+                rounding = max(torch.finfo(square.dtype).eps for square in squares.values())
+                weights = torch.where(finite & keep, self._factor(norms, rounding) / loss_scale, 0.0)
                 while found:
                     parameter, factors = found.popitem()
                     total = self._totals.get(parameter)
-                    for factor in factors:
-                        total = factor.weighted(weights, total, parameter.shape)
-                    self._totals[parameter] = total
+                    mine = weights.to(squares[parameter].dtype)
+                    self._totals[parameter] = weighted_sum(factors, mine, parameter.shape, total)
 
-    def _take_micro_batch(self, losses, mask):
-        if not self._open:
-            raise RuntimeError("backward() must stand in a step of engine.sampler(): its batches are what is accounted")
-        keep = torch.ones(len(losses), dtype=torch.bool, device=losses.device)
+    def _counted(self, losses, mask):
+        """Which losses count, after all that may be wrong with them."""
+        if not isinstance(losses, Tensor) or losses.dim() != 1:
+            shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+            raise ValueError(f"losses must have shape (B,), one loss for each example (reduction='none'), got {shape}")
+        if not losses.requires_grad:
+            raise ValueError("losses must come from the model, run with gradients")
+        if mask is not None and not (isinstance(mask, Tensor) and mask.dtype == torch.bool):
+            raise TypeError(f"mask must be a boolean tensor, got {mask!r}")
+        keep = torch.ones(len(losses), dtype=torch.bool)
         if self.plan.sampling == "poisson":
+            if self._logical is None:
+                raise RuntimeError("backward() must stand in a step of engine.sampler(): its batches are accounted")
             if self._announced is None:
                 raise RuntimeError("backward() must be called once for each micro-batch of engine.sampler()")
-            keep, self._announced = self._announced.mask.to(losses.device), None
-        if keep.shape != losses.shape or (mask is not None and mask.shape != losses.shape):
-            shapes = [tuple(tensor.shape) for tensor in (keep, mask) if tensor is not None]
+            keep = self._announced.mask
+        masks = [keep] if mask is None else [keep, mask]
+        if any(each.shape != losses.shape for each in masks):
+            shapes = [tuple(each.shape) for each in masks]
             raise ValueError(f"losses must have the micro-batch's and mask's shape {shapes}, got {tuple(losses.shape)}")
-        return keep if mask is None else keep & mask.to(losses.device)
+        return torch.stack([each.to(losses.device) for each in masks]).all(0)
 
-    def _factor(self, norms):
+    def _factor(self, norms, rounding):
         """Clipping factors; a few units of rounding below 1 / norm, so that a product never exceeds C."""
-        clip = self.plan.clip * (1 - 8 * torch.finfo(norms.dtype).eps)
+        clip = self.plan.clip * (1 - 8 * rounding)
         if self.plan.clipping == "auto":
             return clip / (norms + _AUTO)
         return clip / norms.clamp_min(self.plan.clip)
@@ -231,7 +244,8 @@ class DPEngine:
     def step(self) -> None:
         """End the logical step: charge it, add noise, divide by the expected batch, and let the optimizer move.
 
-        A step without any example is a step like any other.
+        A step without any example is a step like any other.  Charge, noise and batch are spent first: a step that fails
+        has moved no parameter by anything private and is not repeated.
 
         Raises
         ------
@@ -242,17 +256,20 @@ class DPEngine:
             raise RuntimeError(
                 f"all {self.plan.steps} steps of the plan are released: one more would exceed its epsilon"
             )
-        if not self._open:
+        if self._logical is None and self.plan.sampling == "poisson":
             raise RuntimeError("step() must end a step of engine.sampler()")
         self.ledger.charge(self.plan.sigma, self.plan.q)
+        key, sums = self._key, self._totals
+        self._key = key.next()
+        self._close()
         with torch.no_grad():
-            totals = [self._totals.pop(p, None) for p in self.parameters.values()]
-            totals = [torch.zeros_like(wide(p)) if t is None else t for t, p in zip(totals, self.parameters.values())]
+            totals = [sums.pop(p, None) for p in self.parameters.values()]
+            totals = [
+                torch.zeros(p.shape, dtype=wide(p).dtype, device=p.device) if total is None else total
+                for total, p in zip(totals, self.parameters.values())
+            ]
             self.ranks.sum(totals)
-            release_(totals, self.plan.sigma * self.plan.clip, self.plan.expected_batch, self._key)
-            self._key.advance()
-            self._open = self.plan.sampling == "unamplified"
-            self._announced = None
+            release_(totals, self.plan.sigma * self.plan.clip, self.plan.expected_batch, key)
             for group in self.optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None
@@ -316,8 +333,7 @@ class DPEngine:
         if plan != self.plan:
             raise ValueError(f"state must belong to this plan, it belongs to\n{plan}\nand this is\n{self.plan}")
         self.ledger, self._key, self.insecure = ledger, Key(key), insecure
-        self._open = self.plan.sampling == "unamplified"
-        self._totals, self._announced = {}, None
+        self._close()
 
     def detach(self) -> None:
         """Take the hooks off the model; the engine is of no use afterwards."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
 _OUT_DTYPE = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 8)
 
 
@@ -29,22 +29,24 @@ def wide(tensor):
 
 def product(x, y):
     """Batched matrix product with every product and sum at least in float32."""
-    if x.dtype == y.dtype and x.dtype in _HALF and x.is_cuda and _OUT_DTYPE:
+    if x.dtype == y.dtype and x.dtype in HALF and x.is_cuda and _OUT_DTYPE:
         return torch.bmm(x, y, out_dtype=torch.float32)
     return wide(x) @ wide(y)
 
 
 class Grams:
-    """Gram matrices (B, T, T) over tokens; the last one is kept, for layers that share their input (q, k, v)."""
+    """Gram matrices (B, T, T) over tokens; the last two are kept, for layers that share their input (q, k, v)."""
 
     def __init__(self):
-        self._source = self._gram = None
+        self._kept = []
 
     def __call__(self, tokens):
         """Gram matrix of `tokens` (B, T, d)."""
-        if self._source is not tokens:
-            self._source, self._gram = tokens, product(tokens, tokens.transpose(1, 2))
-        return self._gram
+        gram = next((gram for source, gram in self._kept if source is tokens), None)
+        if gram is None:
+            gram = product(tokens, tokens.transpose(1, 2))
+        self._kept = [*(pair for pair in self._kept if pair[0] is not tokens), (tokens, gram)][-2:]
+        return gram
 
 
 @dataclass
@@ -105,7 +107,7 @@ class Outer:
         for left, right in pieces:
             if total is None:
                 total = _matrix_product(left.T, right).view(shape)
-            elif left.is_cuda and left.dtype in _HALF:
+            elif left.is_cuda and left.dtype in HALF:
                 total += _matrix_product(left.T, right).view(shape)
             else:
                 total.view(left.shape[1], right.shape[1]).addmm_(wide(left).T, wide(right))
@@ -170,6 +172,13 @@ def squared_norms(factors, shape, grams):
     pairs = [one.dot(two) for k, one in enumerate(factors) for two in factors[:k]]
     scale = sum(scales).square()
     return (sum(squares) + 2 * sum(pairs)).clamp_min(0) + torch.finfo(scale.dtype).eps * scale
+
+
+def weighted_sum(factors, weights, shape, total=None):
+    """`total`, perhaps in place, plus the sum over examples of weight (B,) times gradient of `shape`."""
+    for factor in factors:
+        total = factor.weighted(weights, total, shape)
+    return total
 
 
 def outer(rows, columns):

@@ -22,7 +22,7 @@ _BLOCK = 1 << 16
 
 
 class Key:
-    """A 32-byte secret that moves on with every step."""
+    """The 32-byte secret of one step."""
 
     def __init__(self, secret=None):
         self.secret = os.urandom(32) if secret is None else secret
@@ -36,9 +36,9 @@ class Key:
         """32 bytes that belong to this step and this purpose."""
         return hashlib.blake2b(label.encode(), key=self.secret, digest_size=32).digest()
 
-    def advance(self):
-        """Forget this step."""
-        self.secret = self.derive("next step")
+    def next(self):
+        """The key of the next step, which tells nothing about this one."""
+        return Key(self.derive("next step"))
 
     def generator(self, label):
         """A NumPy generator with 128 secret bits."""

@@ -10,6 +10,7 @@ from edgeworth_acct.bounds import Bounds
 CLIPPINGS = ("flat", "auto")
 SAMPLINGS = ("poisson", "unamplified")
 _FORMAT = "edgeworth_acct.DPPlan/1"
+_SMALLEST_CLIP = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class DPPlan:
     delta : float
         In (0, 1); below 1 / n to mean anything.
     clip : float
-        Bound C on the Euclidean norm of one record's contribution to the sum, over all parameters jointly.
+        Bound C on the Euclidean norm of one record's contribution to the sum, over all parameters jointly; above 1e-12,
+        whose square float32 still holds.
     clipping : {"flat", "auto"}
         How a gradient of norm r is scaled: min(1, C / r), or C / (r + 0.01) (Bu et al., arXiv:2206.07136).
     adjacency : {"add_or_remove", "add", "remove", "replace_one"}
@@ -68,7 +70,8 @@ class DPPlan:
     bounds: Bounds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
-        for name, low, whole in (("n", 1, True), ("steps", 1, True), ("expected_batch", 0, False), ("clip", 0, False)):
+        ranges = ("n", 1, True), ("steps", 1, True), ("expected_batch", 0, False), ("clip", _SMALLEST_CLIP, False)
+        for name, low, whole in ranges:
             object.__setattr__(self, name, number(name, getattr(self, name), low, whole))
         _choose("clipping", self.clipping, CLIPPINGS)
         _choose("sampling", self.sampling, SAMPLINGS)

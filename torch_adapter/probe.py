@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from edgeworth_acct.torch_adapter.capture import add_factors, find_layers
-from edgeworth_acct.torch_adapter.checks import autograd_gradients, check_sums
-from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, wide
+from edgeworth_acct.torch_adapter.checks import Reference
+from edgeworth_acct.torch_adapter.factors import HALF, Grams, squared_norms, wide
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Probe:
     """What `edgeworth_acct.torch_adapter.capture.Stash` is, for ``torch.compile(model)`` as well as for `model`.
 
     A batch of new shapes is first run once more, not compiled: to learn the shapes of all layers' outputs, and to
-    compare the sum of its per-example gradients with autograd's.
+    compare its per-example gradients with autograd's.
 
     Raises
     ------
@@ -42,7 +42,7 @@ class Probe:
 
     def __init__(self, model):
         self.model, self.layers = model, find_layers(model)
-        unknown = [f"{layer.name} ({type(layer.module).__name__})" for layer in self.layers if layer.rule is None]
+        unknown = [str(layer) for layer in self.layers if layer.rule is None]
         if unknown:
             raise ValueError(f"mode must be 'stash' for layers without a rule, got 'probe' for {', '.join(unknown)}")
         self._known = {}  # shapes of a batch -> shapes, types and devices of the outputs of layers
@@ -103,9 +103,9 @@ class Probe:
         now = self._pass
         if now is None:
             return None
+        inputs, output = self.layers[k].tensors(args, kwargs, output)
         if now.trial:
             now.probes.append(torch.zeros_like(output, requires_grad=True))
-        inputs = args[0] if args else next(iter(kwargs.values()))
         now.calls.append((k, inputs.detach()))
         return output + now.probes[len(now.calls) - 1]
 
@@ -122,14 +122,21 @@ class Probe:
     def _try(self, args, kwargs, first):
         self._pass = trial = _Pass([], trial=True)
         with torch.random.fork_rng():
-            outputs = self.model(*args, **kwargs)
-            outputs = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad]
-            total = sum((wide(output) * torch.randn_like(wide(output))).sum() for output in outputs)
+            rows = _projections(self.model(*args, **kwargs), len(first))
         with torch.autocast(first.device.type, enabled=False):
             parameters = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
-            reference = autograd_gradients(total, parameters)
-            found = self._factors([trial], self._gradients(total, [trial]), len(first))
+            reference = Reference(rows, parameters, example=0)
+            found = self._factors([trial], self._gradients(rows.sum(), [trial]), len(first))
             squares = {p: squared_norms(factors, p.shape, Grams()) for p, factors in found.items()}
             if all(square.isfinite().all() for square in squares.values()):
-                check_sums(reference, parameters, found, squares)
+                reference.check(found, squares, half=any(probe.dtype in HALF for probe in trial.probes))
         return [(probe.shape, probe.dtype, probe.device) for probe in trial.probes]
+
+
+def _projections(outputs, size):
+    """A random function of each example's outputs, shape (B,)."""
+    leaves = [wide(leaf) for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    leaves = [leaf.reshape(size, -1) for leaf in leaves if leaf.dim() and len(leaf) == size]
+    if not leaves:
+        raise ValueError(f"model must have an output whose first dimension is the batch of {size}")
+    return sum((leaf * torch.randn_like(leaf)).sum(1) for leaf in leaves)

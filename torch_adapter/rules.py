@@ -1,6 +1,6 @@
 """Layer rules: from a layer's input and its output's gradient to the per-example gradients of its parameters.
 
-A rule is ``rule(module, inputs, grads) -> {parameter name: Dense | Outer | Rows | Tensor}``; inputs and grads have the
+A rule is ``rule(module, inputs, grads) -> {parameter name: Tensor | Dense | Outer | Rows}``; inputs and grads have the
 batch first, and a plain tensor holds one gradient per example, (B, *parameter shape).  A module without a rule goes
 through `per_example`: its own forward once more under `torch.func.vmap`, exact for any module that vmap can run.
 """
@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from edgeworth_acct.torch_adapter.factors import Dense, Rows, outer, wide
+from edgeworth_acct.torch_adapter.factors import Rows, outer, wide
 
 _RULES = {}
 # Hugging Face classes, by name so that transformers need not be imported.
@@ -104,7 +104,7 @@ def layer_norm(module, inputs, grads):
 
 def rms_norm(module, inputs, grads):
     """torch.nn.RMSNorm over the last dimensions."""
-    eps = torch.finfo(inputs.dtype).eps if module.eps is None else module.eps
+    eps = torch.finfo(wide(inputs).dtype).eps if module.eps is None else module.eps
     return _root_mean_square(inputs, grads, len(module.normalized_shape), eps)
 
 
@@ -149,7 +149,8 @@ def conv2d(module, inputs, grads):
     else:
         size, length = len(inputs), grads.shape[2]
         grouped = wide(grads).reshape(size, module.groups, -1, length)
-        result["weight"] = grouped @ wide(patches).reshape(size, module.groups, -1, length).transpose(2, 3)
+        weight = grouped @ wide(patches).reshape(size, module.groups, -1, length).transpose(2, 3)
+        result["weight"] = weight.reshape(size, *module.weight.shape)
     return result
 
 
@@ -165,15 +166,6 @@ def _padding(module):
         else:
             sides += [module.padding[k]] * 2
     return tuple(sides)
-
-
-def as_factors(gradients, trainable):
-    """A rule's result for the trainable names, tensors as `Dense`."""
-    return {
-        name: Dense(gradient) if isinstance(gradient, torch.Tensor) else gradient
-        for name, gradient in gradients.items()
-        if name in trainable
-    }
 
 
 def per_example(module, parameters, arguments, cotangents, size):
@@ -201,19 +193,22 @@ def per_example(module, parameters, arguments, cotangents, size):
     split = [k for k, leaf in enumerate(leaves) if _is_batch(leaf, size)]
 
     def inner_product(values, pieces, cotangents):
-        mine = list(leaves)
+        single = list(leaves)
         for k, piece in zip(split, pieces):
-            mine[k] = piece[None]
-        args, kwargs = tree_unflatten(mine, structure)
-        total = 0.0
-        for output, cotangent in zip(tree_flatten(functional_call(module, values, args, kwargs))[0], cotangents):
+            single[k] = piece[None]
+        args, kwargs = tree_unflatten(single, structure)
+        outputs, total = functional_call(module, constants | values, args, kwargs), 0.0
+        for output, cotangent in zip(tree_flatten(outputs)[0], cotangents):
             if cotangent is not None:
                 if output.shape != (1, *cotangent.shape):
                     raise ValueError(f"{type(module).__name__} has an output whose first dimension is not the batch")
                 total = total + (wide(output) * cotangent[None]).sum()
         return total
 
-    values = {name: _widened(parameter.detach()) for name, parameter in parameters.items()}
+    values = {name: _widened(parameter) for name, parameter in parameters.items()}
+    mine = {id(parameter) for parameter in parameters.values()}
+    everything = [*module.named_parameters(), *module.named_buffers()]
+    constants = {name: _widened(tensor) for name, tensor in everything if id(tensor) not in mine}
     present = [None if cotangent is None else wide(cotangent) for cotangent in cotangents]
     pieces = [leaves[k] for k in split]
     with torch.enable_grad():

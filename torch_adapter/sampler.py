@@ -32,6 +32,11 @@ class LogicalStep:
     ----------
     number : int
         Of the step, from 0.
+
+    Raises
+    ------
+    RuntimeError
+        It is iterated over again, or when it is over: a record would count twice.
     """
 
     def __init__(self, number, indices, micro_batch, announce):
@@ -41,12 +46,15 @@ class LogicalStep:
         self._announce = announce
 
     def __iter__(self):
-        for start in range(0, len(self._indices), self._micro_batch):
-            present = self._indices[start : start + self._micro_batch]
+        rows, self._indices = self._indices, None
+        if rows is None:
+            raise RuntimeError("a logical step must be iterated over once: its records count once")
+        for start in range(0, len(rows), self._micro_batch):
+            present = rows[start : start + self._micro_batch]
             indices = torch.full((self._micro_batch,), -1)
             indices[: len(present)] = torch.from_numpy(present)
             batch = MicroBatch(indices, indices >= 0)
-            self._announce(batch)
+            self._announce(self, batch)
             yield batch
 
 

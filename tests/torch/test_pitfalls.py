@@ -163,6 +163,36 @@ def test_a_micro_batch_counts_once():
         engine.step()
 
 
+def test_a_logical_step_counts_once():
+    """Iterated over again, or when it is over, its records would count twice."""
+    model = nn.Linear(2, 1)
+    engine = engine_for(model, DPPlan(**ALL, steps=3, sigma=1.0))
+    steps = engine.sampler(SIZE, micro_batch=2)
+
+    def train(logical):
+        for _ in logical:
+            engine.backward(model(torch.ones(2, 2)).flatten())
+
+    first = next(steps)
+    half = iter(first)
+    next(half)
+    with pytest.raises(RuntimeError, match="iterated over once"):
+        train(first)
+    engine.step()
+    second = next(steps)
+    train(second)
+    with pytest.raises(RuntimeError, match=r"before engine\.step"):
+        next(half)
+    with pytest.raises(RuntimeError, match="iterated over once"):
+        train(second)
+    engine.load_state_dict(engine.state_dict())  # begins the second step anew
+    late = next(steps)
+    engine.step()
+    next(steps)
+    with pytest.raises(RuntimeError, match=r"before engine\.step"):
+        train(late)
+
+
 def test_a_step_left_open_is_noticed():
     model = nn.Linear(2, 1)
     steps = engine_for(model, DPPlan(**ALL, steps=2, sigma=1.0)).sampler(SIZE, micro_batch=SIZE)
@@ -198,6 +228,84 @@ def test_only_one_loss_for_each_example_is_accepted(bad):
                 engine.backward(bad)
             break
         break
+
+
+class Centred(nn.Module):
+    def forward(self, x):
+        return torch.tanh(x - x.mean(0))
+
+
+class Attends(nn.Module):
+    def forward(self, x):
+        return torch.softmax(x @ x.T, 1) @ x
+
+
+class TokensFirst(nn.Module):  # as many tokens as examples
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 4)
+
+    def forward(self, x):
+        return torch.tanh(self.layer(x.view(SIZE, 2, 2).transpose(0, 1).repeat(2, 1, 1))).mean(0)
+
+
+@pytest.mark.parametrize("mode", ["stash", "probe"])
+@pytest.mark.parametrize("mixing", [Centred, Attends, TokensFirst])
+def test_a_model_that_mixes_examples_is_noticed(mixing, mode):
+    torch.manual_seed(0)
+    x, y = torch.randn(SIZE, 3), torch.randint(2, (SIZE,))
+    model = nn.Sequential(nn.Linear(3, 4), mixing(), nn.Linear(4, 2))
+    engine = engine_for(model, DPPlan(**ALL, steps=1, sigma=1.0), mode=mode)
+    for _ in next(engine.sampler(SIZE, micro_batch=SIZE)):
+        with pytest.raises(RuntimeError, match="the model mixes the examples"):
+            engine.backward(linear_losses(x, y)(model))
+
+
+def test_a_micro_batch_in_which_nothing_counts_is_no_proof():
+    model = nn.Sequential(nn.Linear(3, 4), Centred(), nn.Linear(4, 1))
+    engine = engine_for(model, DPPlan(**ALL, steps=2, sigma=1.0))
+    steps = engine.sampler(SIZE, micro_batch=SIZE)
+    losses_of = lambda: model(torch.randn(SIZE, 3)).flatten()  # noqa: E731
+    for _ in next(steps):
+        engine.backward(losses_of(), mask=torch.zeros(SIZE, dtype=torch.bool))
+    engine.step()
+    for _ in next(steps):
+        with pytest.raises(RuntimeError, match="the model mixes the examples"):
+            engine.backward(losses_of())
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["bert", "gpt2_tied", "llama", "cnn", "twice", "vit"])
+def test_rounding_of_half_precision_is_no_mixing(name, half):
+    model, loss, batch = build(name, torch.float32)
+    engine = engine_for(model, DPPlan(**ALL, steps=1, sigma=1.0))
+    for _ in next(engine.sampler(SIZE, micro_batch=SIZE)):
+        with torch.autocast("cpu", half):
+            losses = run(model, loss, batch)
+        engine.backward(losses)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"loss_scale": -1.0}, ValueError, "loss_scale must be finite and > 0, got -1.0"),
+        ({"loss_scale": 0}, ValueError, "loss_scale must be"),
+        ({"loss_scale": math.inf}, ValueError, "loss_scale must be"),
+        ({"mask": torch.ones(SIZE)}, TypeError, "mask must be a boolean tensor"),
+        ({"mask": [True] * SIZE}, TypeError, "mask must be a boolean tensor"),
+        ({"mask": torch.ones(3, dtype=torch.bool)}, ValueError, r"shape \[\(4,\), \(3,\)\], got \(4,\)"),
+        ({"losses": torch.ones(SIZE)}, ValueError, "losses must come from the model, run with gradients"),
+    ],
+)
+def test_bad_arguments_of_backward_cost_nothing(options, error, word):
+    model = nn.Linear(2, 1)
+    engine = engine_for(model, DPPlan(**ALL, steps=1, sigma=1.0))
+    for _ in next(engine.sampler(SIZE, micro_batch=SIZE)):
+        losses = model(torch.ones(SIZE, 2)).flatten()
+        with pytest.raises(error, match=word):
+            engine.backward(**{"losses": losses, **options})
+        engine.backward(losses)  # the micro-batch still waits
+    engine.step()
 
 
 # 4. The expected batch divides, never the actual one
@@ -338,6 +446,8 @@ def test_the_optimizer_holds_what_the_model_trains():
         DPEngine(model, torch.optim.SGD([model.weight], lr=1.0), plan)
     with pytest.raises(ValueError, match=r"others of shapes \[\(3, 3\), \(3,\)\]"):
         DPEngine(model, torch.optim.SGD([*model.parameters(), *other.parameters()], lr=1.0), plan)
+    with pytest.raises(ValueError, match="without a closure, LBFGS"):
+        DPEngine(model, torch.optim.LBFGS(model.parameters()), plan)
 
 
 def test_a_parameter_used_behind_its_modules_back_is_noticed():
@@ -367,24 +477,63 @@ def test_an_input_that_requires_grad_hides_no_layer():
         step(model, lambda model: linear_losses(x.clone().requires_grad_() * 1.0, y)(model), plan)
 
 
-def test_a_wrong_rule_is_noticed_and_a_right_one_used():
-    class Scale(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.factor = nn.Parameter(torch.ones(5, dtype=torch.float64))
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(5, dtype=torch.float64))
 
-        def forward(self, x):
-            return x * self.factor
+    def forward(self, x):
+        return x * self.factor
 
+
+class Pair(Scale):
+    def forward(self, x):
+        return x * self.factor, x
+
+
+class Noisy(Scale):
+    def forward(self, x):
+        return nn.functional.dropout(x * self.factor, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "error", "word"),
+    [
+        (Scale, lambda module, x, g: {"factor": x}, RuntimeError, "factor do not add up"),
+        (
+            Scale,
+            lambda module, x, g: {"factor": (x * g).sum(0)},
+            ValueError,
+            r"must have gradients \(4, 5\), .* \(5,\)",
+        ),
+        (Scale, lambda module, x, g: {}, RuntimeError, "no trainable layer|do not add up"),
+        (Pair, lambda module, x, g: {"factor": x * g}, TypeError, r"\(Pair\) must take and give one tensor"),
+        (Noisy, None, RuntimeError, "cannot be repeated example by example: freeze its parameters, or register_rule"),
+    ],
+)
+def test_rules_that_do_not_hold_are_noticed(kind, rule, error, word, monkeypatch):
+    from edgeworth_acct.torch_adapter import rules
+
+    monkeypatch.setattr(rules, "_RULES", dict(rules._RULES))
+    if rule:
+        register_rule(kind, rule)
+    x = torch.randn(SIZE, 5, dtype=torch.float64)
+    losses_of = lambda model: (output := model(x), output[0] if kind is Pair else output)[1].square().sum(1)  # noqa: E731
+    with pytest.raises(error, match=word):
+        step(kind(), losses_of, DPPlan(**ALL, steps=1, sigma=1.0))
+
+
+def test_a_registered_rule_is_used(monkeypatch):
+    from edgeworth_acct.torch_adapter import rules
+
+    monkeypatch.setattr(rules, "_RULES", dict(rules._RULES))
     torch.manual_seed(0)
-    x, plan = torch.randn(SIZE, 5, dtype=torch.float64), DPPlan(**ALL, steps=1, sigma=1.0, clip=0.5)
+    x, plan, used = torch.randn(SIZE, 5, dtype=torch.float64), DPPlan(**ALL, steps=1, sigma=1.0, clip=0.5), []
     losses = lambda model: model(x).square().sum(1)  # noqa: E731
     by_fallback = released(Scale(), losses, plan)
-    register_rule(Scale, lambda module, inputs, grads: {"factor": inputs * grads})
+    register_rule(Scale, lambda module, inputs, grads: used.append(1) or {"factor": inputs * grads})
     assert gap(released(Scale(), losses, plan), by_fallback) <= 1e-14
-    register_rule(Scale, lambda module, inputs, grads: {"factor": inputs})
-    with pytest.raises(RuntimeError, match="factor do not add up"):
-        step(Scale(), losses, plan)
+    assert used
     for wrong in ((3, print), (nn.Linear, 3)):
         with pytest.raises(TypeError):
             register_rule(*wrong)
@@ -690,6 +839,35 @@ def test_a_step_is_charged_before_the_optimizer_moves():
     assert engine.epsilon() == epsilon_bounds(1.0, 0.1, 1, 1e-5)
 
 
+def test_a_step_that_fails_is_spent(monkeypatch):
+    """Whatever fails after the charge: nothing has moved, the batch is gone, and its noise is never used again."""
+    from edgeworth_acct.torch_adapter import engine as module
+
+    def fails(*_):
+        raise MemoryError("on purpose")
+
+    model = nn.Linear(2, 1)
+    engine = engine_for(model, DPPlan(**ALL, steps=2, sigma=1.0))
+    steps = engine.sampler(SIZE, micro_batch=SIZE)
+    before, key = model.weight.detach().clone(), engine.state_dict()["key"]
+    for _ in next(steps):
+        engine.backward(model(torch.ones(SIZE, 2)).flatten())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "release_", fails)
+        with pytest.raises(MemoryError, match="on purpose"):
+            engine.step()
+    assert engine.ledger.steps == 1
+    assert engine.state_dict()["key"] != key
+    assert torch.equal(model.weight, before)
+    assert model.weight.grad is None
+    with pytest.raises(RuntimeError, match="must end a step"):
+        engine.step()
+    next(steps)
+    engine.step()
+    assert not torch.equal(model.weight, before)
+    assert engine.ledger.steps == 2
+
+
 # 16. Estimates are no bounds
 
 
@@ -750,6 +928,7 @@ def test_plans_have_certificates_that_verify(sampling):
         ({"expected_batch": 101}, "expected_batch must be at most n = 100, got 101"),
         ({"expected_batch": math.nan}, "expected_batch must be"),
         ({"clip": -1.0}, "clip must be"),
+        ({"clip": 1e-20}, "clip must be finite and > 1e-12, got 1e-20"),
         ({"clip": math.inf}, "clip must be"),
         ({"sigma": 0.0}, "sigma must be"),
         ({"sigma": [1.0, 2.0]}, "sigma and delta must be single numbers"),
@@ -790,6 +969,56 @@ def test_norms_and_sums_are_wide_under_autocast(dtype):
         assert all(total.dtype == torch.float32 for total in got.values())
         assert size(got) == pytest.approx(1e-2, rel=2e-5)
         assert size(got) <= 1e-2 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("name", ["bert", "cnn", "twice", "recurrent", "vit"])
+def test_models_in_bfloat16_are_clipped(name):
+    model, loss, batch = build(name, torch.bfloat16)
+    plan = DPPlan(**ALL, steps=1, sigma=1.0, clip=1e-3)
+    for i in range(SIZE):
+        got = contribution(model, lambda model: run(model, loss, batch), plan, torch.arange(SIZE) == i)
+        assert all(total.dtype == torch.float32 for total in got.values())
+        assert plan.clip * (1 - 2e-5) <= size(got) <= plan.clip * (1 + 1e-6)
+
+
+class Mixed(nn.Module):
+    """A layer in float32 below one in float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.low, self.high = nn.Linear(5, 4), nn.Linear(4, 3).double()
+
+    def forward(self, x):
+        return self.high(torch.tanh(self.low(x)).double())
+
+
+@pytest.mark.parametrize("kind", [Mixed, lambda: nn.Linear(5, 3), lambda: nn.Linear(5, 3).double()])
+@pytest.mark.parametrize("losses_in", [torch.float32, torch.float64])
+def test_float32_and_float64_go_together(kind, losses_in):
+    torch.manual_seed(0)
+    model = kind()
+    x, y = torch.randn(SIZE, 5, dtype=next(model.parameters()).dtype), torch.randint(3, (SIZE,))
+    clip, mask = 0.1, torch.ones(SIZE, dtype=torch.bool)
+    plan = DPPlan(**ALL, steps=1, sigma=1.0, clip=clip)
+    got = contribution(model, lambda model: linear_losses(x, y)(model).to(losses_in), plan, mask)
+    name = "x" if kind is Mixed else "input"
+    truth = per_example.gradients(model, loss, {name: x, "labels": y})
+    assert gap(got, per_example.clipped_sum(truth, clip)) <= 1e-5 * SIZE * clip
+
+
+def test_memory_formats_of_parameters():
+    """Channels last, transposed: with an example in the batch, and with none."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2)).to(memory_format=torch.channels_last)
+    model[2].weight = nn.Parameter(torch.randn(16, 2).T)
+    x, y = torch.randn(SIZE, 3, 4, 4).to(memory_format=torch.channels_last), torch.randint(2, (SIZE,))
+    for expected_batch in (SIZE, 1e-6):
+        engine = engine_for(model, DPPlan(n=SIZE, expected_batch=expected_batch, steps=1, sigma=1.0, delta=1e-5))
+        for logical in engine.sampler(SIZE, micro_batch=SIZE):
+            for _ in logical:
+                engine.backward(linear_losses(x, y)(model))
+            engine.step()
+        assert engine.ledger.steps == 1
+        engine.detach()
 
 
 def test_loss_scale_is_divided_out(problem):
