@@ -24,19 +24,11 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def certificate(run, delta, adjacency, rtols, version, notes=None):
+def certificate(run, delta, adjacency, rtol, rtols, version, notes=None):
     """See `Composable.certificate`."""
     delta = single(DELTA, delta)
-    ways, lower, upper = {}, 0.0, 0.0
-    for direction in run.directions(adjacency):
-        pessimistic, optimistic = run.core(direction)
-        _, low, high, plan = pessimistic.epsilon(math.log(delta), *rtols)
-        if optimistic is not pessimistic:
-            low = optimistic.epsilon(math.log(delta), *rtols)[1]
-        lower, upper = max(lower, low), max(upper, high)
-        route = ROUTE[plan.pop("route")]
-        errors = {name: plan.pop(name) for name in ("aliasing", "truncation", "rounding")}
-        ways[direction] = {"epsilon": [low, _finite(high)], "route": route, **plan, "errors": errors}
+    lower, upper = run.epsilon_bounds(delta, adjacency=adjacency, rtol=rtol)
+    ways = {direction: _way(run, direction, delta, rtol, rtols) for direction in run.directions(adjacency)}
     body = {
         "format": FORMAT,
         "version": version,
@@ -44,12 +36,24 @@ def certificate(run, delta, adjacency, rtols, version, notes=None):
         "sampling": sorted({mechanism.sampling for mechanism, _ in run.parts}),
         "adjacency": adjacency,
         "delta": delta,
-        "epsilon": {"lower": lower, "upper": _finite(upper)},
+        "epsilon": {"lower": _finite(lower), "upper": _finite(upper)},
         "directions": ways,
     }
     if notes is not None:
         body["notes"] = notes
     return {**body, "checksum": _checksum(body)}
+
+
+def _way(run, direction, delta, rtol, rtols):
+    """How epsilon was found in one direction: what the core says of its line, or that the run has better means."""
+    low, high = run.epsilon_bounds(delta, adjacency=direction, rtol=rtol)
+    _, lower, upper, plan = run.core(direction)[0].epsilon(math.log(delta), *rtols)
+    route = ROUTE[plan.pop("route")]
+    if not upper - lower <= 10.0 * (high - low) + 1e-8 * high:
+        route, plan = "split lines", dict.fromkeys(plan, 0)
+    errors = {name: _finite(plan.pop(name)) for name in ("aliasing", "truncation", "rounding")}
+    plan = {name: _finite(value) for name, value in plan.items()}
+    return {"epsilon": [_finite(low), _finite(high)], "route": route, **plan, "errors": errors}
 
 
 def _finite(value):
@@ -120,7 +124,7 @@ def verdict(certificate: dict) -> Verdict:
     >>> verdict({}).reason
     'not a certificate: format is missing'
     """
-    from edgeworth_acct.reference import NotVerified
+    from edgeworth_acct.reference_balls import NotVerified
 
     try:
         return Verdict(True, _verified(certificate))
@@ -129,10 +133,10 @@ def verdict(certificate: dict) -> Verdict:
 
 
 def _verified(certificate):
-    from edgeworth_acct import reference
+    from edgeworth_acct.reference_balls import NotVerified
 
     def refuse(message):
-        raise reference.NotVerified(message)
+        raise NotVerified(message)
 
     if not isinstance(certificate, dict):
         refuse(f"not a certificate: a JSON object is needed, got {type(certificate).__name__}")
@@ -152,15 +156,17 @@ def _verified(certificate):
     if certificate["format"] != FORMAT:
         refuse(f"unknown format {certificate['format']!r}")
     try:
-        return _derive(certificate, reference, refuse)
+        return _derive(certificate, refuse)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError) as error:
-        if isinstance(error, reference.NotVerified):
+        if isinstance(error, NotVerified):
             raise
-        raise reference.NotVerified(f"damaged certificate: {type(error).__name__}: {error}") from None
+        raise NotVerified(f"damaged certificate: {type(error).__name__}: {error}") from None
 
 
-def _derive(certificate, reference, refuse):
+def _derive(certificate, refuse):
     from edgeworth_acct.composition import Run  # the algebra and the validation of parameters, nothing numerical
+    from edgeworth_acct.reference import proof
+    from edgeworth_acct.reference_balls import working
 
     adjacency, delta = certificate["adjacency"], single(DELTA, certificate["delta"])
     if adjacency not in DIRECTIONS:
@@ -173,17 +179,13 @@ def _derive(certificate, reference, refuse):
     lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
     if not (isinstance(lower, float) and isinstance(upper, float) and 0.0 <= lower <= upper < math.inf):
         refuse(f"epsilon must be an interval of finite numbers, got [{lower!r}, {upper!r}]")
-    with reference.working():
+    with working():
         shown = lower == 0.0
         for direction in DIRECTIONS[adjacency]:
-            hint = certificate["directions"][direction]
-            curve = reference.curve(run.parts, direction, hint, upper)
-            high = curve.delta(upper)[1]
-            if not high <= delta:
-                refuse(f"upper bound refuted: {direction!r} has delta({upper!r}) up to {float(high)!r} > {delta!r}")
-            if not shown:
-                low = curve.delta(lower, True)[0] if hint["route"] == "smoothed line" else curve.delta(lower)[0]
-                shown = bool(low >= delta)
+            way = proof(run.parts, direction, certificate["directions"][direction], upper)
+            if not way.at_most(upper, delta):
+                refuse(f"upper bound refuted: delta({upper!r}) is not shown to be at most {delta!r}, {direction!r}")
+            shown = shown or way.at_least(lower, delta)
         if not shown:
             refuse(f"lower bound not confirmed: delta({lower!r}) is not shown to reach {delta!r}")
     body = {name: value for name, value in certificate.items() if name != "checksum"}

@@ -389,7 +389,7 @@ class Composable:
         from edgeworth_acct import __version__
         from edgeworth_acct.certificate import certificate
 
-        return certificate(self._run(), delta, adjacency, _rtols(rtol), __version__, notes)
+        return certificate(self._run(), delta, adjacency, rtol, _rtols(rtol), __version__, notes)
 
     def to_json(self) -> str:
         """The run as JSON, exactly; `Run.from_json` reads it."""

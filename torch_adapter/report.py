@@ -53,7 +53,7 @@ def claim(certificate: dict) -> str:
         f"[{lower:.9f}, {upper:.9f}], which `edgeworth-acct epsilon --sigma {run['sigma']!r} --q {run['q']!r} --steps "
         f"{run['released_steps']} --delta {run['delta']!r} --adjacency {run['adjacency']}` recomputes; `edgeworth-acct "
         "verify certificate.json` derives the certificate's interval, up to "
-        f"{files.rounded_up(certificate['epsilon']['upper'])}, by other means (it declines some runs of few steps). "
+        f"{files.rounded_up(certificate['epsilon']['upper'])}, by other means. "
         "Not covered: the choice of hyper-parameters and of this run among others, the evaluation data, people who "
         "stand behind several records, the data that the model was pretrained on, training losses, times and "
         "checkpoints, and what floating-point noise may leak."

@@ -1,0 +1,69 @@
+"""Runs with a closed form, in ball arithmetic: Gaussian mechanisms, and one step of a monotone loss."""
+
+from edgeworth_acct.reference_balls import arb
+from edgeworth_acct.reference_simple import Laplace
+
+_FURTHEST = 100.0  # standard deviations
+
+
+class Enclosed:
+    """Delta as an interval at any epsilon."""
+
+    def delta(self, eps):
+        """Lower and upper bound of delta(eps)."""
+        raise NotImplementedError
+
+    def at_most(self, eps, delta):
+        """Whether delta(eps) <= delta is proven."""
+        return bool(self.delta(eps)[1] <= delta)
+
+    def at_least(self, eps, delta):
+        """Whether delta(eps) >= delta is proven."""
+        return bool(self.delta(eps)[0] >= delta)
+
+
+class Gaussian(Enclosed):
+    """Any number of Gaussian mechanisms, none included."""
+
+    def __init__(self, mu2):
+        self._mu = mu2.sqrt()
+
+    def delta(self, eps):
+        """Lower and upper bound of delta(eps)."""
+        if self._mu == 0:
+            value = -arb(eps).expm1()
+            return max(arb(0), value.lower()), max(arb(0), value.upper())
+        e, half = arb(eps), self._mu / 2
+        value = _tail(e / self._mu - half) - e.exp() * _tail(e / self._mu + half)
+        return value.lower(), value.upper()
+
+
+class Once(Enclosed):
+    """One mixture or Laplace law, once: the best event is a half line."""
+
+    def __init__(self, law):
+        self._law = law
+
+    def delta(self, eps):
+        """Lower and upper bound of delta(eps)."""
+        e, law = arb(eps), self._law
+        if isinstance(law, Laplace):
+            value = -((e - 1 / arb(law.scale)) / 2).expm1()
+            return max(arb(0), value.lower()), max(arb(0), value.upper())
+
+        def chance(components, u):
+            return sum((weight * _tail(u - centre) for weight, centre in components), arb(0))
+
+        low, high = arb(-_FURTHEST), arb(_FURTHEST)
+        for _ in range(120):
+            middle = ((low + high) / 2).mid()
+            low, high = (middle, high) if law.loss(middle) < e else (low, middle)
+        inside = chance(law.first, low) - e.exp() * chance(law.second, low)
+        # the largest event lies between the half lines from low and from high
+        beyond = chance(law.second, high) if law.loss(high) > e else arb(0)
+        return max(arb(0), inside.lower()), (chance(law.first, low) - e.exp() * beyond).upper()
+
+
+def _tail(u):
+    """Probability that a standard normal variable is beyond u."""
+    return (u / arb(2).sqrt()).erfc() / 2

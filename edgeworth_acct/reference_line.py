@@ -1,0 +1,193 @@
+"""Delta of a run from a vertical line, in ball arithmetic.
+
+    delta(eps) = (1/2 pi) int G(z) e^{-z eps} / (z (1+z)) dt,   z = c + i t,   G(z) = E[e^{z (total loss)}], c > 0,
+
+is a trapezoidal sum with bounds of what it leaves out.
+  aliases     the sum of step h is sum_k e^{ckx} delta(eps + kx), x = 2 pi/h: what it has too much on either side is at
+              most G(c+-d) e^{-(c+-d) eps} m(c+-d)/(e^{dx} - 1) for any d > 0 (d <= c to the left), since by Chernoff's
+              inequality delta(eps) <= G(c) e^{-c eps} m(c), m(c) = c^c/(1+c)^{1+c}
+  truncation  the largest |G| at heights >= T, times e^{-c eps}/(pi T)
+  smoothing   one more Gaussian mechanism of mu = w gives an upper bound by Jensen's inequality, and with the kernel
+              1/(z (1+z)) - (e^{w^2 (z+1)} - 1)/(z+1) a lower bound, by the tangents of the convex function delta of
+              e^eps; for the tangents m grows by 1 + e^{w^2 (c+1)}, and what is cut off by as much over t
+"""
+
+import math
+from itertools import pairwise
+
+from edgeworth_acct.reference_balls import NotVerified, arb, disc, flint, log_of
+
+_ERRORS = (3e-11, 1e-13, 1e-17)  # over delta
+_LEFT, _RIGHT = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0), (0.15, 0.3, 0.5, 0.75, 1.0, 1.5)  # d/c
+_MOST_WORK, _MOST_NODES = 3e7, 2e5
+
+
+class Line:
+    """Delta of a run near one epsilon."""
+
+    def __init__(self, total, tilt, eps):
+        self._total, self._sums = total, {}
+        self._c = tilt if 0.0 < tilt < math.inf else total.saddle(eps)
+
+    def at_most(self, eps, delta):
+        """Whether delta(eps) <= delta is proven."""
+        if self._total.chernoff(self._c, eps, 40.0, False).upper() <= delta:
+            return True
+        return self._compare(eps, delta, False) < 0
+
+    def at_least(self, eps, delta):
+        """Whether delta(eps) >= delta is proven."""
+        if self._total.chernoff(self._c, eps, 40.0, False).upper() < delta:
+            return False
+        return self._compare(eps, delta, bool(self._total.w2 > 0)) > 0
+
+    def _compare(self, eps, delta, tangents):
+        """-1: delta(eps) <= delta is proven; 1: delta(eps) >= delta is, perhaps by the tangents; 0: neither."""
+        for error in _ERRORS:
+            if error not in self._sums:
+                self._sums[error] = Sum(self._total, self._c, eps, delta * error)
+            low, high = self._sums[error].delta(eps, tangents)
+            if high <= delta or low >= delta:
+                return -1 if high <= delta else 1
+        return 0
+
+
+class Total:
+    """The generating function of a run: parts are (law, count), `mu2` of Gaussian mechanisms, `smoothing` beside it."""
+
+    def __init__(self, parts, mu2, smoothing):
+        self.parts, self.mu2, self.w2 = parts, mu2 + arb(smoothing), arb(smoothing)
+        self.count = 1 + sum(count for _, count in parts)
+
+    def log_g(self, c, floor):
+        """Log G(c)."""
+        logs = (arb(count) * law.mass(c, floor).log() for law, count in self.parts)
+        return sum(logs, self.mu2 * arb(c) * (arb(c) + 1) / 2)
+
+    def chernoff(self, c, eps, floor, tangents):
+        """Upper bound of delta(eps), and of the function of the tangents."""
+        c_ = arb(c)
+        peak = (c_ * (c_ / (1 + c_)).log() - (1 + c_).log()).exp() if c > 0.0 else arb(1)
+        if tangents:
+            peak += 1 + (self.w2 * (c_ + 1)).exp()
+        return (self.log_g(c, floor) - c_ * arb(eps)).exp() * peak
+
+    def saddle(self, eps):
+        """About where Chernoff's bound is least."""
+        low, high, ratio = math.log(1e-3), math.log(1e7), 0.5 * (math.sqrt(5.0) - 1.0)
+
+        def bound(log_c):
+            try:
+                return log_of(self.chernoff(math.exp(log_c), eps, 40.0, False))
+            except NotVerified:
+                return math.inf
+
+        while high - low > 0.05:
+            left, right = high - ratio * (high - low), low + ratio * (high - low)
+            low, high = (low, right) if bound(left) <= bound(right) else (left, high)
+        return math.exp(0.5 * (low + high))
+
+
+class Sum:
+    """Nodes on the line Re z = c for an absolute error of about `error` at `eps`, and near it."""
+
+    def __init__(self, total, c, eps, error):
+        self._total, self._c, self._smooth = total, c, bool(total.w2 > 0)
+        above = log_of(total.chernoff(c, eps, 40.0, self._smooth)) - math.log(error)
+        self._floor = math.ceil(max(0.0, above) + math.log(total.count) + 8.0)
+        self._sides = [-share * c for share in _LEFT], [share * c for share in _RIGHT]
+        self._period = max(self._needed(eps, error, side) for side in self._sides)
+        self._h = 2 * flint().arb.pi() / arb(self._period)
+        self._log_g = total.log_g(c, self._floor)
+        self._nodes = self._count_nodes(eps, error)
+        self._far = self._beyond()
+        self._values = self._along()
+
+    @property
+    def _end(self):
+        return self._h * self._nodes
+
+    def delta(self, eps, tangents):
+        """Bounds of delta(eps), smoothed; with `tangents` a lower bound without smoothing, and no upper one."""
+        acb, pi, e = flint().acb, flint().arb.pi(), arb(eps)
+        total = acb(0)
+        for z, value in self._values:
+            kernel = 1 / (z * (z + 1))
+            if tangents:
+                kernel -= ((self._total.w2 * (z + 1)).exp() - 1) / (z + 1)
+            total += value * (-z * e).exp() * kernel
+        middle = total.real * self._h / pi
+        cut = self._cut(eps, tangents).upper()
+        alias = sum((min(self._aliases(eps, side, tangents)) for side in self._sides), arb(0))
+        return middle.lower() - cut - alias.upper(), arb(1) if tangents else middle.upper() + cut
+
+    def _needed(self, eps, error, shifts):
+        """The shortest period that keeps the aliases of one side at `error`."""
+        logs = [log_of(self._bound(d, eps, self._smooth)) - math.log(error) for d in shifts]
+        return min((max(log, 0.0) + math.log1p(math.exp(-abs(log)))) / abs(d) for log, d in zip(logs, shifts))
+
+    def _bound(self, d, eps, tangents):
+        try:
+            return self._total.chernoff(max(0.0, self._c + d), eps, self._floor, tangents)
+        except NotVerified:  # a tilt with too many nodes
+            return arb("1e1000000")
+
+    def _aliases(self, eps, shifts, tangents):
+        return [(self._bound(d, eps, tangents) / (arb(abs(d)) * self._period).expm1()).upper() for d in shifts]
+
+    def _beyond(self):
+        """Log of the largest |G| beyond the last node, Gaussian mechanisms apart."""
+        t = float(self._end.lower()) * (1.0 - 1e-15)
+        logs = (count * law.far(self._c, t, self._floor).log() for law, count in self._total.parts)
+        return sum(logs, self._log_g)
+
+    def _cut(self, eps, tangents):
+        """What the nodes leave out beyond the last one."""
+        pi, mu2, end, c = flint().arb.pi(), self._total.mu2, self._end, arb(self._c)
+        cut = (self._far - c * arb(eps) - mu2 * end**2 / 2).exp() / (pi * end)
+        if tangents:
+            more = 1 + (self._total.w2 * (c + 1)).exp()
+            cut += (self._log_g - c * arb(eps) - mu2 * end**2 / 2).exp() * more / (pi * mu2 * end**2)
+        return cut
+
+    def _count_nodes(self, eps, error):
+        """The least number of nodes, within 1/8, that leaves out no more than `error`."""
+        low, high = 4, 8
+
+        def enough(count):
+            self._nodes = count
+            self._far = self._beyond()
+            return log_of(self._cut(eps, self._smooth)) <= math.log(error)
+
+        while not enough(high):
+            low, high = high, 2 * high
+            if high > _MOST_NODES:
+                raise NotVerified("the line needs too many nodes for ball arithmetic")
+        while high - low > max(1.0, 0.125 * low):
+            middle = (low + high) // 2
+            low, high = (low, middle) if enough(middle) else (middle, high)
+        return high
+
+    def _along(self):
+        """(z, G(z)) at the nodes, the first one halved; blocks of heights share their quadratures."""
+        acb, blocks, values, work = flint().acb, [0], [], 0
+        while blocks[-1] < self._nodes + 1:
+            blocks.append(min(self._nodes + 1, max(16, 2 * blocks[-1])))
+        for first, last in pairwise(blocks):
+            zs = [acb(self._c, self._h * j) for j in range(first, last)]
+            products = [(self._total.mu2 * z * (z + 1) / 2).exp() for z in zs]
+            for law, count in self._total.parts:
+                factors, nodes = law.along(self._c, self._h, first, last, self._floor)
+                work += nodes * len(zs)
+                if work > _MOST_WORK:
+                    raise NotVerified("the line needs too many nodes for ball arithmetic")
+                products = [product * _power(factor, count) for product, factor in zip(products, factors)]
+            values += zip(zs, products)
+        values[0] = values[0][0], values[0][1] / 2
+        return values
+
+
+def _power(base, count):
+    if 0 in base:
+        return disc(abs(base).upper() ** count)
+    return (count * base.log()).exp()
