@@ -7,8 +7,22 @@
 
 #include <math.h>
 
-/* log of G(c2) e^{-c2 eps} m(c2)/delta at a few c2 on both sides of c: Chernoff bounds for the aliases, whatever their distance x. */
-static double chernoff(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps, double scale)
+/* Chernoff bounds at a few abscissas on both sides of c, good for any distance x. */
+enum { ABSCISSAS = 10 };
+typedef struct {
+    int up, down;
+    double d[2][ABSCISSAS], v[2][ABSCISSAS];
+    double top[ABSCISSAS]; /* M at those above, of a law without tapers */
+} bounds;
+
+/* log of e^{log_g} e^{-c2 eps} m(c2)/delta, log_g = log G(c2) */
+static double bound_from(double log_g, double c2, double eps, double scale)
+{
+    return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
+}
+
+static double bound_at(double *top, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps,
+                       double scale)
 {
     const double n = ln->m->n;
     double log_g;
@@ -21,21 +35,25 @@ static double chernoff(const ew_view *ln, ew_nodes *nd, const ew_moments *at, do
     } else {
         const double more = at->m0 + ew_excess(nd, at, c2 - ln->c);
         log_g = n * ew_ends(ln, nd, EW_SMALL, c2, 0.0) < 0.1 * (1.0 + more) ? n * log1p(more) : INFINITY;
+        *top = 1.0 + more;
     }
-    return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
+    return bound_from(log_g, c2, eps, scale);
 }
 
-/* The distance at which a side whose Chernoff bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <= tol. */
+/* The distance at which a side whose bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <= tol. */
 static double distance(double v, double d, double tol)
 {
     return fmax(3.0, v - tol + 0.052) / d; /* 0.052 >= -log(1 - e^-3) */
 }
 
-static double try_above(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double d, double eps, double scale)
+static double try_above(bounds *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double d, double eps,
+                        double scale)
 {
-    const double v = chernoff(ln, nd, at, ln->c + d, eps, scale);
+    double top = 0.0;
+    const double v = bound_at(&top, ln, nd, at, ln->c + d, eps, scale);
     if (isfinite(v)) {
         s->d[0][s->up] = d;
+        s->top[s->up] = top;
         s->v[0][s->up++] = v;
     }
     return v;
@@ -47,7 +65,8 @@ static double better(double v0, double curve, double d1, double v1, double tol)
     const double b = log(fmax(1.0, (v1 - v0) / (0.5 * curve * d1 * d1))) / d1;
     double d = d1, lo = 0.0, hi = 4.0 * d1;
     for (int i = 0; i < 12; i++) {
-        const double rise = 0.5 * curve * d * d * exp(b * d), f = rise * (1.0 + b * d) - (v0 - tol); /* d v' - v + tol: grows with d */
+        const double rise = 0.5 * curve * d * d * exp(b * d);
+        const double f = rise * (1.0 + b * d) - (v0 - tol); /* d v' - v + tol: grows with d */
         if (f > 0.0)
             hi = d;
         else
@@ -60,62 +79,83 @@ static double better(double v0, double curve, double d1, double v1, double tol)
     return d;
 }
 
-/* Bounds good for aliases of e^tol each side; x2: second derivative of the exponent at c. */
-void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double tol)
+/* The least distance at which the side below has aliases of e^tol. */
+static double distance_below(const bounds *s, double tol)
 {
-    const double c = ln->c;
+    double best = INFINITY;
+    for (int i = 0; i < s->down; i++)
+        best = fmin(best, distance(s->v[1][i], s->d[1][i], tol));
+    return best;
+}
+
+/* Bounds good for aliases of e^tol in all, nearly all of it from above, x2 the second derivative of the exponent at c; the abscissas below are only tried where their
+ * side decides. */
+static double gather(bounds *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps,
+                     double scale, double tol)
+{
+    const double c = ln->c, log_g = ew_log_power(at, ln->m->n, ln->cls), v0 = bound_from(log_g, c, eps, scale);
+    double d = 0.6 * fmin(x / x2, fmax(1e3, 1e3 * c)), best = INFINITY, unused;
     s->up = s->down = 0;
-    double d = fmin(x / x2, fmax(1e3, 1e3 * c));
-    if (nd->tapered) {
-        for (int i = 0; i < EW_ABSCISSAS; i++, d *= 0.45)
-            try_above(s, ln, nd, at, d, eps, scale);
-    } else { /* far ahead G may explode */
-        const double v0 = ew_log_power(at, ln->m->n, ln->cls) - c * eps + ew_log_kernel(c) - scale;
-        double best = INFINITY;
-        d *= 0.6;
-        for (int i = 0; i < EW_ABSCISSAS && 0.98 * distance(v0, d, tol) < best; i++) {
-            const double v = try_above(s, ln, nd, at, d, eps, scale);
-            if (isfinite(v))
-                best = fmin(best, distance(v, d, tol));
-            const double next = isfinite(v) ? better(v0, x2, d, v, tol) : 0.45 * d;
-            if (fabs(log(next / d)) < 0.25)
-                break;
-            d = fmax(0.3 * d, next);
-        }
+    for (int i = 0; i < ABSCISSAS && 0.98 * distance(v0, d, tol - 0.1) < best; i++) { /* far ahead G may explode */
+        const double v = try_above(s, ln, nd, at, d, eps, scale);
+        if (isfinite(v))
+            best = fmin(best, distance(v, d, tol - 0.1));
+        const double next = isfinite(v) ? better(v0, x2, d, v, tol) : 0.45 * d;
+        if (fabs(log(next / d)) < 0.25)
+            break;
+        d = fmax(0.3 * d, next);
     }
-    for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8); f = 1.0 - 0.35 * (1.0 - f)) {
+    if (!(best < INFINITY))
+        return best;
+    s->d[1][s->down] = 0.75 * c;
+    if (!nd->tapered) { /* log G is convex and 0 at 0 */
+        s->v[1][s->down++] = bound_from(0.25 * log_g, 0.25 * c, eps, scale);
+        if (distance_below(s, tol - 3.0) <= best)
+            return best;
+        s->down = 0;
+    }
+    for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8) && !(distance_below(s, tol - 3.0) <= best); f = 1.0 - 0.35 * (1.0 - f)) {
         s->d[1][s->down] = f * c;
-        s->v[1][s->down++] = chernoff(ln, nd, at, (1.0 - f) * c, eps, scale);
+        s->v[1][s->down++] = bound_at(&unused, ln, nd, at, (1.0 - f) * c, eps, scale);
     }
+    return fmax(best, distance_below(s, tol - 3.0));
 }
 
-/* Distance at which the aliases of both sides are at most e^{log_tol} together. */
-double ew_alias_distance(const ew_chernoffs *s, double log_tol)
+/* The distance x >= least at which the aliases of both sides are e^{log_tol} together, near `guess`; 0: these nodes do not tell. */
+int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2, double eps,
+             double scale, double log_tol)
 {
-    double x = 0.0;
-    for (int side = 0; side < 2; side++) {
-        double best = INFINITY;
-        for (int i = 0; i < (side ? s->down : s->up); i++)
-            best = fmin(best, distance(s->v[side][i], s->d[side][i], log_tol - 0.7));
-        x = fmax(x, best);
-    }
-    return x;
-}
-
-/* log of the aliases at distance x, x, .. on both sides; *rate: the abscissa used above */
-double ew_alias_bound(double *rate, const ew_chernoffs *s, double c, double x)
-{
-    double best[2] = {INFINITY, INFINITY};
+    const double c = ln->c, n = ln->m->n;
+    bounds s;
+    const double x = fmax(0.5 * guess, gather(&s, ln, nd, at, guess, x2, eps, scale, log_tol));
+    if (!(x < INFINITY))
+        return 0;
+    double best[2] = {INFINITY, INFINITY}, rate = c, top = at->m;
     for (int side = 0; side < 2; side++)
-        for (int i = 0; i < (side ? s->down : s->up); i++) {
-            const double d = s->d[side][i], e = s->v[side][i] - d * x - log(-expm1(-d * x));
+        for (int i = 0; i < (side ? s.down : s.up); i++) {
+            const double d = s.d[side][i], e = s.v[side][i] - d * x - log(-expm1(-d * x));
             if (e < best[side]) {
                 best[side] = e;
-                if (side == 0)
-                    *rate = c + d;
+                if (side == 0) {
+                    rate = c + d;
+                    top = s.top[i];
+                }
             }
         }
-    return ew_lse(best[0], best[1]);
+    const double low = ew_lse(best[0], best[1]);
+    /* the quadrature error: relative to M it is largest at the largest abscissa */
+    ew_moments there = *at;
+    if (nd->tapered) {
+        ew_moments_at(&there, nd, rate);
+        top = there.m;
+    }
+    double e = ew_real_quad(ln, EW_SMALL, rate, nd->hu, top) + ew_ends(ln, nd, EW_SMALL, rate, 0.0) / top +
+               ew_real_quad(ln, EW_SMALL, c, nd->hu, at->m) + ew_ends(ln, nd, EW_SMALL, c, 0.0) / at->m;
+    if (ln->cls == EW_MID)
+        e += ew_real_quad(ln, EW_MID, rate, nd->hu, there.b0) + ew_ends(ln, nd, EW_MID, rate, 0.0) / there.b0 +
+             ew_real_quad(ln, EW_MID, c, nd->hu, at->b0) + ew_ends(ln, nd, EW_MID, c, 0.0) / at->b0;
+    *out = (ew_aliases){x, low + 0.1 + 2.0 * n * e, rate};
+    return n * e < 0.5 && low <= log_tol + 0.1;
 }
 
 /* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too coarse. */

@@ -31,22 +31,33 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_view ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
-    double power;
-    const double T0 = ew_reach(&power, &ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x));
-    if (!(T0 > 0.0))
+    ew_reached at_T0;
+    if (!ew_reach(&at_T0, &ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x)))
         return 0;
-    double T = 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
+    const double T0 = at_T0.T;
+    const int sure = at_T0.far - log(EW_PI * T0) - c * eps - scale <= log_tol + 0.5;
+    double T = sure ? T0 : 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
     const double Tm = 1.15 * T + 14.0 / x;
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
     const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
     const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, fade = fmax(0.0, f0 - log_tol);
     /* faded by so much where the last stretch begins */
-    const double gone = cls == EW_SMALL ? fmax(0.0, fade - log(EW_PI * T0)) * pow(ew_stretch[EW_SEGMENTS - 2] * Tm / T0, power) * 0.97 : 0.0;
+    const double gone = cls == EW_SMALL ? fmax(0.0, fade - log(EW_PI * T0)) * pow(ew_stretch[EW_SEGMENTS - 2] * Tm / T0, at_T0.power) * 0.97 : 0.0;
     double hu = ew_step(a, &ln, EW_SMALL, Tm, want_s, fmin(fade, gone));
     if (cls == EW_MID)
         hu = fmin(hu, ew_step(b, &ln, EW_MID, Tm, want_b, 0.0));
     if (!(hu > 0.0))
         return 0;
+    /* the coarse nodes may already tell how far apart the aliases must be */
+    const double x2 = sp->spread * sp->spread;
+    ew_aliases alias;
+    const int planned = ew_alias(&alias, &ln, ref, &sp->at, x, x2, eps, scale, log_tol) && alias.x < 4.0 * x;
+    if (ref->tapered) {
+        ew_moments again;
+        ew_moments_at(&again, ref, c);
+    }
+    if (planned)
+        x = alias.x;
     /* range of the nodes */
     ew_nodes fine;
     ew_nodes_bind(&fine, ws->fine);
@@ -94,44 +105,25 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         if (cls == EW_MID)
             quad_b[i] = ew_quad(&ln, EW_MID, c, ew_stretch[i] * Tm, b[i], fine.hu) + lost_b;
     }
-    double rate = c, low = INFINITY;
-    const double x2 = sp->spread * sp->spread;
-    ew_chernoffs far;
-    ew_chernoffs_at(&far, &ln, &fine, &at, x, x2, eps, scale, log_tol);
-    x = fmax(0.5 * x, ew_alias_distance(&far, log_tol));
+    if (!planned && !ew_alias(&alias, &ln, &fine, &at, x, x2, eps, scale, log_tol))
+        return 0;
+    if (fine.tapered)
+        ew_moments_at(&at, &fine, c);
+    x = alias.x;
     if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
         return 0;
-    low = ew_alias_bound(&rate, &far, c, x);
-    if (!(low <= log_tol + 0.1))
-        return 0;
-    { /* the quadrature error of the aliases: relative to M it is largest at the largest abscissa */
-        ew_moments there = at;
-        double top = 1.0 + at.m0 + (fine.tapered ? 0.0 : ew_excess(&fine, &at, rate - c));
-        if (fine.tapered) {
-            ew_moments_at(&there, &fine, rate);
-            top = there.m;
-            ew_moments_at(&at, &fine, c);
-        }
-        double e = ew_real_quad(&ln, EW_SMALL, rate, fine.hu, top) + ew_ends(&ln, &fine, EW_SMALL, rate, 0.0) / top + ew_real_quad(&ln, EW_SMALL, c, fine.hu, m_c) + lost / m_c;
-        if (cls == EW_MID)
-            e += ew_real_quad(&ln, EW_MID, rate, fine.hu, there.b0) + ew_ends(&ln, &fine, EW_MID, rate, 0.0) / there.b0 + (quad_b[0] + lost_b) / at.b0;
-        if (!(n * e < 0.5))
-            return 0;
-        low += 0.1 + 2.0 * n * e;
-    }
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
     int J = (int)ceil(T / h);
-    double tail = INFINITY;
-    for (int i = 0; i < 6; i++) {
+    double tail = at_T0.far - log(EW_PI * J * h) - c * eps - scale;
+    for (int i = 0; i < 6 && !(tail <= log_tol + 0.5); i++) {
         const double t = J * h;
         if (t > Tm || J > EW_JMAX - 8)
             break;
-        tail = ew_far_log(&ln, &fine, &at, t, 1) - log(EW_PI * t) - c * eps - scale;
-        if (tail <= log_tol + 0.5)
-            break;
-        J = (int)(J * 1.03) + 1;
+        tail = ew_far(&ln, &fine, &at, t) - log(EW_PI * t) - c * eps - scale;
+        if (!(tail <= log_tol + 0.5))
+            J = (int)(J * 1.03) + 1;
     }
-    if (!(tail <= log_tol + 3.0) || J > EW_JMAX - 8 || ct->count + J + 1 > 2 * EW_JMAX)
+    if (!(tail <= log_tol + 3.0 && J * h <= Tm) || J > EW_JMAX - 8 || ct->count + J + 1 > 2 * EW_JMAX)
         return 0;
 
     ew_rounding r;
@@ -150,8 +142,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         terms.quad_b[i] = quad_b[i];
     }
     ew_add_terms(ct, &terms, ws);
-    ct->low += exp(low) + exp(tail);
+    ct->low += exp(alias.low) + exp(tail);
     ct->high += exp(tail);
-    ct->rate = fmax(ct->rate, rate);
+    ct->rate = fmax(ct->rate, alias.rate);
     return isfinite(ct->low);
 }

@@ -1,80 +1,109 @@
 /* reach.c - how far a line must go, and how fine its quadrature must be.
  *
- * ew_far_log  is a bound; the two others are plans, checked by whoever follows them (line.c).
+ * ew_far   is a bound, `far` of ew_reach too; the rest of that and ew_step are plans, checked by whoever follows them (line.c).
  */
 #include "rooms.h"
 
 #include <math.h>
 
-/* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore. */
-double ew_far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure)
+/* What the nodes may miss of v = E_c[e^psi] - 1: strips |Im u| <= alpha s, and what is beyond the ends (decay.c). */
+static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double theta, double T, double v)
 {
     const ew_model *m = ln->m;
-    const double n = m->n;
-    if (ln->cls == EW_MID) {
-        const double most = fmin(1.5, ew_widest(ln) * 0.95 / m->s);
-        double best = INFINITY;
-        for (double theta = most; theta > 0.02 * most; theta *= 0.7) {
-            const double e = ew_survey(ln->law, EW_MID, ln->c, -T, theta * m->s);
-            if (e > best)
-                break;
-            best = e;
-        }
-        best = fmin(best, log(at->b0) + 1e-6);
-        return log(n) + best + (n - 1.0) * log(at->m + exp(best)) + 1e-9 * n;
+    const double s = m->s, g = 0.5 * theta * theta * s * s;
+    if (ln->law->far.width > 0.0)
+        return ew_decay_error(ln->law, nd, at, theta, T);
+    const double grows = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c, each = m->kind == EW_KIND_REPLACE ? 1.0 : 0.5;
+    double err = INFINITY;
+    for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / s); alpha * s > 0.02 && !(m->n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
+        const double C = grows * log(cos(0.5 * (theta + alpha)));
+        const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * each;
+        const double rise = g + 0.5 * alpha * alpha * s * s + C + late;
+        const double e = 2.0 * exp(rise) / expm1(2.0 * EW_PI * alpha * s / nd->hu);
+        if (e > err && late == 0.0)
+            break; /* past the best strip */
+        err = fmin(err, e);
     }
-    double slack;
-    const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
-    double err = 0.0;
-    if (sure && ln->law->far.width > 0.0) {
-        err = ew_decay_error(ln->law, nd, at, theta, T);
-    } else if (sure) { /* strips |Im u| <= alpha s: decay.c */
-        err = INFINITY;
-        for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / m->s); alpha * m->s > 0.02 && !(n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
-            const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * (theta + alpha)));
-            const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * (m->kind == EW_KIND_REPLACE ? 1.0 : 0.5);
-            err = fmin(err, 2.0 * exp(0.5 * (theta * theta + alpha * alpha) * m->s * m->s + C + late - log(expm1(2.0 * EW_PI * alpha * m->s / nd->hu))));
-        }
-        const double C = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
-        err += ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(0.5 * theta * theta * m->s * m->s + C) / (1.0 + at->m0);
-    }
-    const double x = v + (sure ? slack + 1.01 * err : 0.0);
-    return n * (ew_log_m(at) + log1p(fmax(-1.0 + 1e-300, x)));
+    return err + ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(g + grows * log(cos(0.5 * theta))) / (1.0 + at->m0);
 }
 
-double ew_reach(double *power, const ew_view *ln, double spread, double wanted, double most)
+/* log of sup_{t >= T} |G(c + i t)|: `certain`, and `plain` without the errors that a plan may ignore. */
+typedef struct {
+    double plain, certain;
+} far_log;
+
+static far_log mid_far(const ew_view *ln, const ew_moments *at, double T)
 {
-    const double f0 = ew_log_power(ln->at, ln->m->n, ln->cls);
-    double T = (ln->cls == EW_MID ? 3.0 : 6.5) / spread, lo = 0.0, hi = 0.0, hint = 0.0, last = 0.0, last_T = 0.0; /* far - wanted > 0 at lo, <= 0 at hi */
-    *power = 2.0;
-    for (int i = 0; i < 60; i++) {
-        if (!(T < most))
-            return hi;
-        const double log_t = log(EW_PI * T), far = ew_far_log(ln, ln->ref, ln->at, T, 0), v = far - log_t - wanted;
-        const double decayed = fmax(1e-9, f0 - far), gone = f0 - log_t - wanted; /* what must decay in all */
+    const double n = ln->m->n, most = fmin(1.5, ew_widest(ln) * 0.95 / ln->m->s);
+    double best = INFINITY;
+    for (double theta = most; theta > 0.02 * most; theta *= 0.7) {
+        const double e = ew_survey(ln->law, EW_MID, ln->c, -T, theta * ln->m->s);
+        if (e > best)
+            break;
+        best = e;
+    }
+    best = fmin(best, log(at->b0) + 1e-6);
+    const double far = log(n) + best + (n - 1.0) * log(at->m + exp(best)) + 1e-9 * n;
+    return (far_log){far, far};
+}
+
+/* small steps; certain only where `plain` is at most `enough` */
+static far_log small_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, double enough)
+{
+    const double n = ln->m->n, log_m = ew_log_m(at);
+    double slack;
+    const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
+    const double plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v)));
+    if (plain > enough)
+        return (far_log){plain, INFINITY};
+    const double x = v + slack + 1.01 * excess_error(ln, nd, at, theta, T, v);
+    return (far_log){plain, n * (log_m + log1p(fmax(-1.0 + 1e-300, x)))};
+}
+
+double ew_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T)
+{
+    return (ln->cls == EW_MID ? mid_far(ln, at, T) : small_far(ln, nd, at, T, INFINITY)).certain;
+}
+
+/* The search: log sup_{t >= T} |G| - log(pi T) - wanted in [-1.5, 0.4] */
+int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, double most)
+{
+    const double s = ln->m->s, f0 = ew_log_power(ln->at, ln->m->n, ln->cls), skew = fmin(4.0, fmax(1.0, 1.0 / (s * s)));
+    double T = (ln->cls == EW_MID ? 3.0 : 6.5 * skew) / spread, last = 0.0, last_T = 0.0;
+    double lo = 0.0, hi = 0.0; /* what is searched for lies between, as far as known */
+    /* is the error of the coarse nodes beyond hope? then the fine ones have the last word, and need not be foreseen exactly */
+    const int blind = !(ln->law->far.width > 0.0) && log(ln->m->n) + 1.23 * s * s - 9.87 * s / ln->ref->hu > -1.8;
+    *out = (ew_reached){0.0, 2.0, INFINITY};
+    for (int i = 0; i < 60 && T < most; i++) {
+        const double log_t = log(EW_PI * T), gone = f0 - log_t - wanted; /* what must decay in all */
+        const far_log far = ln->cls == EW_MID ? mid_far(ln, ln->at, T)
+                                              : small_far(ln, ln->ref, ln->at, T, wanted + log_t + 0.4);
+        const double v = far.plain - log_t - wanted, decayed = fmax(1e-9, f0 - far.plain);
         if (last > 0.0 && T != last_T)
-            *power = fmin(2.2, fmax(0.3, log(decayed / last) / log(T / last_T)));
+            out->power = fmin(2.2, fmax(0.3, log(decayed / last) / log(T / last_T)));
         last = decayed;
         last_T = T;
         if (v <= 0.4) {
-            hi = T;
-            if (v > -1.5 || (lo > 0.0 && hi < 1.03 * lo) || ln->cls == EW_MID || i > 8)
-                return T;
+            hi = out->T = T;
+            out->far = far.certain;
+            if (v > -1.5 || (lo > 0.0 && hi < 1.03 * lo) || ln->cls == EW_MID || i > 8 || !(gone > 0.0))
+                return 1;
         } else {
             lo = T;
         }
-        hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, 1.0 / *power); /* far falls as a power of T */
-        if (lo > 0.0 && hi > 0.0) {
-            T = hint > lo * 1.005 && hint < hi * 0.995 ? hint : sqrt(lo * hi);
-        } else if (v > 0.4) {
-            T = fmin(8.0 * T, fmax(1.02 * T, hint));
-        } else if (gone > 0.0) {
-            T = fmin(0.98 * T, fmax(0.3 * T, hint));
-        } else {
-            return T;
+        const double hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, (i ? 1.1 : 1.0) / out->power); /* far falls as a power of T, and the power falls */
+        if (blind && v > 0.4 && v < 4.0 && hint < most) {
+            out->T = T * pow(fmax(gone, 0.1) / decayed, 1.1 / out->power);
+            return 1;
         }
+        if (lo > 0.0 && hi > 0.0)
+            T = hint > lo * 1.005 && hint < hi * 0.995 ? hint : sqrt(lo * hi);
+        else if (v > 0.4)
+            T = fmin(8.0 * T, fmax(1.02 * T, hint));
+        else
+            T = fmin(0.98 * T, fmax(0.3 * T, hint));
     }
-    return hi;
+    return out->T > 0.0;
 }
 
 const double ew_stretch[EW_SEGMENTS] = {0.2, 0.45, 0.7, 1.0};

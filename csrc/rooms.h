@@ -58,23 +58,23 @@ double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double 
 /* reach.c */
 enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */
 extern const double ew_stretch[EW_SEGMENTS]; /* where they end, over T */
-/* log of sup_{t >= T} |G(c + i t)| from the nodes; sure = 1 adds the errors that a plan may ignore */
-double ew_far_log(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, int sure);
-/* the distance T after which that, less log(pi T), is about `wanted`; 0 if it costs more than the limit; |G| falls like e^{-T^power} there */
-double ew_reach(double *power, const ew_view *ln, double spread, double wanted, double most);
+/* log of a bound of sup_{t >= T} |G(c + i t)| from the nodes */
+double ew_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T);
+typedef struct {
+    double T, power, far; /* |G| falls like e^{-t^power} near T; far: log of a bound of it from T on, INFINITY: unknown */
+} ew_reached;
+/* the distance T after which log |G| - log(pi T) is about `wanted`; 0 if it is beyond `most` */
+int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, double most);
 /* step in u, 0: none will do; gone_last: how far the integrand has faded where the last stretch begins, before that as the square of t at least */
 double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want, double gone_last);
 
 /* alias.c */
-enum { EW_ABSCISSAS = 10 };
-typedef struct { /* Chernoff bounds at a few abscissas on both sides of c */
-    int up, down;
-    double d[2][EW_ABSCISSAS], v[2][EW_ABSCISSAS];
-} ew_chernoffs;
+typedef struct {
+    double x, low, rate; /* distance; log of what the aliases add there at most; how fast that grows with |eps - eps0| */
+} ew_aliases;
 
-void ew_chernoffs_at(ew_chernoffs *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps, double scale, double tol);
-double ew_alias_distance(const ew_chernoffs *s, double log_tol);
-double ew_alias_bound(double *rate, const ew_chernoffs *s, double c, double x);
+int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2, double eps,
+             double scale, double log_tol);
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
@@ -139,6 +139,8 @@ double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 /* route.c: one direction, whatever it takes; 0: no certificate */
 int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws);
 int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, ew_scratch *ws);
+
+/* dominated.c */
 int ew_dominated(const ew_model *m, double eps, double log_delta, ew_scratch *ws);
 
 #endif

@@ -359,28 +359,3 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
     }
     return isfinite(out[1]) && out[0] <= out[1];
 }
-
-/* 1: delta(eps) < e^{log_delta} for certain, by one Chernoff bound  delta(eps) <= e^{n K(c) - c eps} m(c)  (any c > 0). */
-int ew_dominated(const ew_model *m, double eps, double log_delta, ew_scratch *ws)
-{
-    const ew_law law = {.m = m};
-    ew_nodes nd;
-    ew_saddle sp;
-    if (ew_closed_applies(m))
-        return 0;
-    if (eps >= edge_of(m))
-        return 1;
-    ew_nodes_bind(&nd, ws->coarse);
-    for (int i = 0; i < 3; i++) { /* the smallest tilt that may do is the easiest to certify; then better ones */
-        if (i == 0 && !(eps > 0.0 && ew_saddle_at(&sp, &law, &nd, -1.4 * log_delta / eps)))
-            continue;
-        if (i == 1 && !(ew_saddle_of_delta(&sp, &law, &nd, log_delta) && sp.eps < eps))
-            continue;
-        if (i == 2 && !ew_saddle_of_eps(&sp, &law, &nd, eps))
-            continue;
-        sp.eps = eps;
-        if (ew_chernoff(&law, &nd, &sp) < log_delta - 1e-9 * (1.0 + sp.c * fabs(eps)))
-            return 1;
-    }
-    return 0;
-}

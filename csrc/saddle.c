@@ -92,8 +92,8 @@ static int solve(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double start, d
             lo = x;
         if (!(hi - lo > 1e-9))
             return 1;
-        /* Newton; far away, where log delta runs off exponentially, on its logarithm; a bounded step in log c, then bisection */
-        const double far = of_delta && sp->log_delta < 1.5 * target ? log(sp->log_delta / target) * sp->log_delta / -f : 1.0;
+        /* Newton; on the logarithm of log delta, which is nearly a power of c; a bounded step in log c, then bisection */
+        const double ratio = of_delta ? sp->log_delta / target : 0.0, far = ratio > 0.3 && ratio != 1.0 ? log(ratio) * sp->log_delta / -f : 1.0;
         double r = x + fmax(-2.0, fmin(2.0, -f / df * far));
         if (i > 12 && lo > -60.0 && hi < 80.0)
             r = 0.5 * (lo + hi);

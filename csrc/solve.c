@@ -54,7 +54,7 @@ static int epsilon_of(double out[2], double sigma, double q, double n, double lo
     if (adjacency == EW_ADD_OR_REMOVE && q < 1.0) {
         double other[2];
         ew_model_init(&m, EW_KIND_ADD, sigma, q, n);
-        if (ew_dominated(&m, out[0], log_delta, ws))
+        if (out[1] == 0.0 || ew_dominated(&m, out[0], log_delta, ws)) /* delta(0) is the same for both */
             return 1;
         if (!ew_route_epsilon(other, &m, log_delta, rtol, ws))
             return 0;
