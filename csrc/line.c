@@ -128,11 +128,16 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
 
     ew_rounding r;
     ew_rounding_at(&r, &fine, m, &at);
-    const double tt = J * h, by1 = 2.0 * r.r0 + 0.3 * tt * r.turn, by2 = fmin(0.05 * tt * tt * r.r2, 0.3 * tt * r.r1 + 2.0 * r.r0) + 0.3 * tt * r.m1;
-    const int second = by2 < by1 && !(n * by1 <= 0.2 * ct->tol * m_c);
-    ew_rotate(&fine, h, J, second, ws);
+    const double by1 = 2.0 * r.r0 + 0.3 * J * h * r.turn;
+    if (!(n * by1 <= 0.2 * ct->tol * m_c)) {
+        ew_rounding brackets = r;
+        ew_rounding_bracketed(&brackets, &fine, m, &at, J * h, ws->turn[0]);
+        if (1.4 * brackets.e[2] + 0.3 * J * h * brackets.m1 < by1)
+            r = brackets;
+    }
+    ew_rotate(&fine, h, J, r.bracketed, ws);
 
-    ew_line_terms terms = {.cls = cls, .bracketed = second, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .round = &r,
+    ew_line_terms terms = {.cls = cls, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .round = &r,
                            .top = n * ew_log_m(&at) - c * eps - scale, .less = -c * eps - scale,
                            .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
                            .quad_0 = quad_s[0], .quad_b0 = quad_b[0]};

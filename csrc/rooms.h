@@ -90,19 +90,25 @@ typedef struct {
 } ew_contour;
 
 /* rounding.c: absolute errors at the tilt of the nodes' weights */
+enum { EW_OCTAVES = 14 };
 typedef struct {
-    double m0, m1;                    /* of M(c) - 1 (M(c) if the law counts from the edge) and M'(c) as summed */
-    double r0, r1, r2;                /* of sums of p, p loss, p loss^2 that turn along the line */
-    double turn;                      /* by the angles of e^{i t loss}, each unit of t */
-    double b0, b_turn;                /* of M_mid, and by its angles */
+    double m0;                         /* of M(c) - 1 (M(c) if the law counts from the edge) as summed */
+    double r0, turn;                   /* of the sum of p that turns along the line; by its angles, each unit of t */
+    double b0, b_turn;                 /* of M_mid, and by its angles */
     double b0_bracketed, b1_bracketed; /* more of it in bracketed form, and more of that each unit of t */
+    int bracketed;                     /* then: */
+    double m1;                         /* of M'(c) */
+    double t[EW_OCTAVES], e[EW_OCTAVES], curve; /* of the bracketed sum at falling distances t; over t^2 as t falls to 0 */
 } ew_rounding;
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at);
+void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at, double T,
+                           double *scratch);
+void ew_rounding_along(double *err, const ew_rounding *r, double h, int count);
 
 /* terms.c: the terms of one line, from ws->sums */
 typedef struct {
-    int cls, bracketed, J;
+    int cls, J;
     double n, c, eps, h;
     double top, less;             /* logs of M_small(c)^n e^{-c eps} and of e^{-c eps}, both over e^{log_scale} */
     const ew_moments *at;

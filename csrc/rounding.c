@@ -15,15 +15,17 @@
  * M'(c)    the same of |loss| |p - w| + w E2(-loss): the loss moves it by
  *          LOSS (|loss| |p - w| + c loss^2 p + w |loss (1 - e^{-loss})|), and |x| p <= (1 + |x|) |p - w|.
  * e^{it loss}   its angle errs by t |loss| (LOSS + 2): the loss, and the products t loss and h loss; h and t are exact.
- * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each of its terms, that over the
- *          chunks one each, for both parts: `count`, sqrt 2 in it.
+ * E2(it loss)   at most B(x) = min(x^2/2, 2 + x), x = t |loss|, and x |E2'(ix)| <= 2 B: the loss moves it by 2 LOSS B.
+ * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each of its terms,
+ *          that over the chunks one each, for both parts: `count`, sqrt 2 in it.  Bracketed, all of it is relative to sums of p B, which
+ *          are taken at OCTAVES distances t: B grows with t, and B/t^2 falls.
  */
 #include "rooms.h"
 
 #include <math.h>
 
 typedef struct {
-    double w0, w1, w2, bad0, bad1, a1;
+    double w0, bad0, a1;
 } sums;
 
 static double loss_units(const ew_model *m)
@@ -38,50 +40,109 @@ static inline double class_units(const double *cls, int tapered, int k)
     return tapered ? 40.0 + 40.0 * (a < 745.0 ? a : 745.0) : 0.0;
 }
 
+/* units of p[k] */
+EW_BODY double weight_units(const ew_nodes *nd, const ew_model *m, double c, double loss_u, int k)
+{
+    const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), shift = 2.0 * fabs(m->shift);
+    const double log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : m->kind == EW_KIND_ADD ? 0.0 : l;
+    return 44.0 + u * (4.5 * u + shift) + loss_u * fabs(log_g) + (loss_u + 2.0) * c * l +
+           class_units(nd->cls[EW_SMALL], nd->tapered, k);
+}
+
 EW_CLONES
 static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double c, double loss_u)
 {
-    const double *w_ = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *p_ = nd->p[EW_SMALL], *loss = nd->loss, *e2m = nd->e2m, *node = nd->u, *cls = nd->cls[EW_SMALL];
-    const double *log_g = m->kind == EW_KIND_REPLACE ? nd->lp : loss, shift = 2.0 * fabs(m->shift), weighed = m->kind == EW_KIND_ADD ? 0.0 : loss_u;
-    const int tapered = nd->tapered, edge = nd->edge;
-    double w0 = 0.0, w1 = 0.0, w2 = 0.0, bad0 = 0.0, bad1 = 0.0, a1 = 0.0;
-#pragma omp simd reduction(+ : w0, w1, w2, bad0, bad1, a1)
+    const double *w_ = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *p_ = nd->p[EW_SMALL], *loss = nd->loss, *e2m = nd->e2m;
+    const int edge = nd->edge;
+    double w0 = 0.0, bad0 = 0.0, a1 = 0.0;
+#pragma omp simd reduction(+ : w0, bad0, a1)
     for (int k = 0; k < nd->count; k++) {
-        const double u = fabs(node[k]), l = fabs(loss[k]), p = p_[k], w = w_[k], x = c * loss[k];
-        const double unit_p = 44.0 + u * (4.5 * u + shift) + weighed * fabs(log_g[k]) + (loss_u + 2.0) * c * l + class_units(cls, tapered, k);
-        const double unit = unit_p + loss_u * (2.0 + l), by = unit * l * p;
+        const double l = fabs(loss[k]), p = p_[k], w = w_[k], x = c * loss[k];
+        const double unit_p = weight_units(nd, m, c, loss_u, k), unit = unit_p + loss_u * (2.0 + l);
         w0 += unit_p * p;
         a1 += p * l;
-        w1 += by;
-        w2 += by * l;
         bad0 += unit * (edge || x > 30.0 || !(w > 0.0) ? p : x * x * (w + p) + c * w * e2m[k]);
-        bad1 += edge ? by : unit * (l * fabs(p - w) + w * e2m[k]);
     }
-    *out = (sums){w0, w1, w2, bad0, bad1, a1};
+    *out = (sums){w0, bad0, a1};
+}
+
+/* What a sum of so many terms along the line adds to each of them. */
+static double count_units(const ew_nodes *nd)
+{
+    return 5.0 * EW_BLOCK + 1.42 * (fmin(nd->count, EW_CHUNK) / 8.0 + 5.0 + nd->count / EW_CHUNK) + 20.0;
 }
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
 {
-    const double c = at->c, loss_u = loss_units(m), count = 5.0 * EW_BLOCK + 1.42 * (fmin(nd->count, EW_CHUNK) / 8.0 + 5.0 + nd->count / EW_CHUNK) + 20.0, more = count + 4.0;
+    const double c = at->c, loss_u = loss_units(m), count = count_units(nd);
     sums s;
     small_sums(&s, nd, m, c, loss_u);
-    if (nd->tapered && !nd->edge) {
+    if (nd->tapered && !nd->edge)
         s.bad0 += 100.0 * (nd->out + c * fabs(nd->out_gap));
-        s.bad1 += 100.0 * fabs(nd->out_gap);
-    }
-    *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (nd->edge ? at->m : fabs(at->m0))), .m1 = EW_U * (s.bad1 + nd->count * fabs(at->m1)),
-                       .r0 = EW_U * (s.w0 + count * at->m), .r1 = EW_U * (s.w1 + more * s.a1), .r2 = EW_U * (s.w2 + more * at->m2),
-                       .turn = EW_U * (loss_u + 2.0) * s.a1};
+    *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (nd->edge ? at->m : fabs(at->m0))),
+                       .r0 = EW_U * (s.w0 + count * at->m), .turn = EW_U * (loss_u + 2.0) * s.a1};
     if (!nd->split)
         return;
     double b0 = 0.0, b1 = 0.0;
     for (int k = 0; k < nd->count; k++) {
-        const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), p = nd->p[EW_MID][k], log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : l;
-        b0 += (44.0 + u * (4.5 * u + 2.0 * fabs(m->shift)) + loss_u * log_g + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID], 1, k)) * p;
+        const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), p = nd->p[EW_MID][k];
+        const double log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : l;
+        b0 += (44.0 + u * (4.5 * u + 2.0 * fabs(m->shift)) + loss_u * log_g + (loss_u + 2.0) * c * l +
+               class_units(nd->cls[EW_MID], 1, k)) * p;
         b1 += p * l;
     }
     r->b0 = EW_U * (b0 + count * at->b0);
     r->b_turn = EW_U * (loss_u + 2.0) * b1;
     r->b0_bracketed = EW_U * count * at->b0;
-    r->b1_bracketed = 2.0 * EW_U * more * b1;
+    r->b1_bracketed = 2.0 * EW_U * (count + 4.0) * b1;
+}
+
+/* sum of g B(t loss) */
+EW_CLONES
+static double bracket_sum(const double *g, const double *loss, double t, int count)
+{
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int k = 0; k < count; k++) {
+        const double x = t * fabs(loss[k]), near = 0.5 * x * x, far = 2.0 + x;
+        sum += g[k] * (near < far ? near : far);
+    }
+    return sum;
+}
+
+/* The same line in bracketed form, up to t = T; scratch: as long as the nodes. */
+void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at, double T, double *scratch)
+{
+    const double loss_u = loss_units(m), more = count_units(nd) + 4.0, *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
+    double bad1 = nd->tapered && !nd->edge ? 100.0 * fabs(nd->out_gap) : 0.0, r2 = 0.0;
+    for (int k = 0; k < nd->count; k++) {
+        const double l = fabs(nd->loss[k]), p = nd->p[EW_SMALL][k];
+        const double unit = weight_units(nd, m, at->c, loss_u, k) + loss_u * (2.0 + l);
+        bad1 += unit * (nd->edge ? l * p : l * fabs(p - w[k]) + w[k] * nd->e2m[k]);
+        scratch[k] = EW_U * (unit + more) * p;
+        r2 += scratch[k] * l * l;
+    }
+    r->bracketed = 1;
+    r->m1 = EW_U * (bad1 + nd->count * fabs(at->m1));
+    r->curve = 0.5 * r2;
+    for (int i = 0; i < EW_OCTAVES; i++, T *= 0.5) {
+        r->t[i] = T;
+        r->e[i] = bracket_sum(scratch, nd->loss, T, nd->count);
+    }
+}
+
+/* err[j], j < count = error of the sums at t = j h, less what t = 0 has of it. */
+void ew_rounding_along(double *err, const ew_rounding *r, double h, int count)
+{
+    for (int j = 0, i = EW_OCTAVES - 1; j < count; j++) {
+        const double t = j * h;
+        if (r->bracketed) {
+            while (i > 0 && t > r->t[i])
+                i--;
+            const double below = i + 1 < EW_OCTAVES ? r->e[i + 1] / (r->t[i + 1] * r->t[i + 1]) : r->curve;
+            err[j] = fmin(t * t * below, r->e[i]) + t * r->m1;
+        } else {
+            err[j] = j ? 2.0 * r->r0 + t * r->turn : 0.0;
+        }
+    }
 }

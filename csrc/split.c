@@ -15,6 +15,7 @@
 #include "split.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct {
     double at, small, mid; /* where; logs of the Chernoff bounds of both parts over delta */
@@ -150,6 +151,15 @@ static int assemble(ew_contour *ct, const ew_job *j, ew_law *law, const cut *k, 
     return (add || j->rare || ew_add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
 }
 
+/* How large a part may be, log of it over delta: rounding costs some 300 units of n M, or of n (M - 1) if that is small, and the lines
+ * cancel by a little more than their size. */
+static double bearable(const cut *k, const ew_job *j)
+{
+    const ew_moments *at = &k->sp[k->small > k->mid ? EW_SMALL : EW_MID].at;
+    const double units = fmax(1.0, j->m->n * fmin(1.0, 4.0 * fabs(at->m0)));
+    return fmin(22.0, fmax(3.5, log(j->tol) + 26.0 - log(units)));
+}
+
 /* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta is far from that, size
  * tells the log of how far.  *way: the place among the cuts to try first, and the one that did. */
 int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
@@ -162,8 +172,6 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
     j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s); /* the second law's too */
     if (!ew_place_far(&law, &j))
         return 0;
-    /* rounding costs e^{size} units: what the tolerance leaves */
-    const double limit = fmin(22.0, fmax(6.0, log(tol) + 29.5));
     static const double share[CUTS] = {0.0, 1.1, 0.8, 0.6, 0.42, 0.28, 0.18, 0.1, 0.04, 0.015, 0.005}; /* 0: no split */
     cut cuts[CUTS];
     double score[CUTS];
@@ -192,24 +200,28 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
         *size = fmin(*size, score[i] < INFINITY ? k->size : INFINITY);
         if (steer && *size < -3.0)
             return -1;
-        if (score[i] < limit && assemble(ct, &j, &law, k, i > 0)) {
+        if (score[i] < bearable(k, &j) && assemble(ct, &j, &law, k, i > 0)) {
             *way = i;
             return 1;
         }
     }
     if (steer && *size > 6.0 && *size < INFINITY)
         return -1;
-    j.limit = 4e8;
-    for (int tries = 0; tries < 2; tries++) { /* dear, or wide, but certain */
-        int best = 0;
-        for (int i = 1; i < CUTS; i++)
-            if (score[i] < score[best])
-                best = i;
-        if (!(score[best] < 32.0))
-            break;
-        if (assemble(ct, &j, &law, &cuts[best], best > 0))
-            return 1;
-        score[best] = INFINITY;
+    for (int dear = 0; dear < 2; dear++) { /* wide, or dear, but certain */
+        double left[CUTS];
+        memcpy(left, score, sizeof left);
+        for (int tries = 0; tries < 2; tries++) {
+            int best = 0;
+            for (int i = 1; i < CUTS; i++)
+                if (left[i] < left[best])
+                    best = i;
+            if (!(left[best] < 32.0))
+                break;
+            if ((dear || left[best] >= bearable(&cuts[best], &j)) && assemble(ct, &j, &law, &cuts[best], best > 0))
+                return 1;
+            left[best] = INFINITY;
+        }
+        j.limit = 4e8;
     }
     return 0;
 }

@@ -27,7 +27,7 @@ static void log_power(double *logs, double *angles, double n, const double *re, 
 EW_CLONES
 static void normalise(const ew_line_terms *v, double *re, double *im, double *bre, double *bim, double *size)
 {
-    const double by = 1.0 / v->at->m, slope = v->bracketed ? v->h * v->at->m1 : 0.0, b_slope = v->bracketed ? v->h * v->at->b1 : 0.0;
+    const double by = 1.0 / v->at->m, slope = v->round->bracketed ? v->h * v->at->m1 : 0.0, b_slope = v->round->bracketed ? v->h * v->at->b1 : 0.0;
 #pragma omp simd
     for (int j = 0; j <= v->J; j++) {
         re[j] = re[j] * by;
@@ -64,16 +64,15 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
 {
     const double n = v->n, c = v->c, m = v->at->m, by_m = 1.0 / m, h = v->h, unit = h / EW_PI, eps = v->eps, top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
     const ew_rounding *r = v->round;
-    const double r0 = r->r0, r1 = v->bracketed ? r->r1 : r->turn, r2 = v->bracketed ? r->r2 : 1e300, em = v->bracketed ? r->m1 : 0.0;
     const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs; /* at t = 0: of M(c); further on, also of the two sums subtracted */
-    const double b1 = r->b_turn + (v->bracketed ? r->b1_bracketed : 0.0), b_flat = r->b0 + (v->bracketed ? r->b0_bracketed : 0.0) + qb + v->quad_b0;
+    const double b1 = r->b_turn + (v->round->bracketed ? r->b1_bracketed : 0.0), b_flat = r->b0 + (v->round->bracketed ? r->b0_bracketed : 0.0) + qb + v->quad_b0;
     const double *re = ws->sums[0], *im = ws->sums[1], *two0 = ws->sums[2], *two1 = ws->sums[3];
     double *cr = ct->cr + base, *ci = ct->ci + base, *zr = ct->zr + base, *zi = ct->zi + base, *err = ct->err + base;
 #pragma omp simd
     for (int j = from; j < to; j++) {
         const double t = j * h, ar = 1.0 + re[j], ai = im[j], one0 = cr[j], one1 = ci[j], size = top + one0, turn = one1 - t * eps;
         const double mod2 = ar * ar + ai * ai, mod = sqrt(mod2 > 1e-300 ? mod2 : 1e-300), near = fabs(ai) < 1.0 ? fabs(ai) : 1.0;
-        const double eM = (at_most(0.5 * t * t * r2, t * r1 + 2.0 * r0) + t * em + (j ? q0 : start)) * by_m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
+        const double eM = (err[j] + (j ? q0 : start)) * by_m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
         const double e0 = ew_k_exp(size);
         double sine, cosine, gr, gi, abs_err;
         turn_by(&sine, &cosine, turn, far);
@@ -141,12 +140,10 @@ static double least(const double *x, int from, int to)
     return small;
 }
 
-/* Is n e_A/|A| <= 1 for |A| >= modulus, |1 - A| <= 2, up to t? */
-static int precise(const ew_line_terms *v, double qs, double t, double modulus)
+/* Is n e_A/|A| <= 1 for |A| >= modulus, |1 - A| <= 2, where the rounding is at most `turned`? */
+static int precise(const ew_line_terms *v, double qs, double turned, double modulus)
 {
-    const ew_rounding *r = v->round;
-    const double turn = v->bracketed ? fmin(0.5 * t * t * r->r2, t * r->r1 + 2.0 * r->r0) + t * r->m1 : t * r->turn + 2.0 * r->r0;
-    return v->n * ((turn + r->m0 + 2.0 * v->quad_0 + qs) / v->at->m + 16.0 * EW_U) <= 0.99 * modulus;
+    return v->n * ((turned + v->round->m0 + 2.0 * v->quad_0 + qs) / v->at->m + 16.0 * EW_U) <= 0.99 * modulus;
 }
 
 void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
@@ -160,6 +157,7 @@ void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
         log_power(bre, bim, v->n, bre, bim, count);
         most = fmax(most, largest(bim, count));
     }
+    ew_rounding_along(ct->err + base, v->round, v->h, count); /* grows with t */
     const int far = !(most + v->J * v->h * fabs(v->eps) < 0x1p19);
     for (int i = 0, from = 0; i < EW_SEGMENTS; i++) {
         const double end = v->until[i] / v->h + 1.0;
@@ -168,7 +166,7 @@ void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
             finish(ct, v, ws, base, from, to, v->quad_s[i], v->quad_b[i], 1, v->cls == EW_MID, 0);
         else if (v->cls == EW_MID)
             finish_mid(ct, v, ws, base, from, to, v->quad_s[i], v->quad_b[i]);
-        else if (precise(v, v->quad_s[i], (to - 1) * v->h, exp(least(ct->cr + base, from, to) / v->n)))
+        else if (precise(v, v->quad_s[i], ct->err[base + to - 1], exp(least(ct->cr + base, from, to) / v->n)))
             finish_precise(ct, v, ws, base, from, to, v->quad_s[i]);
         else
             finish_small(ct, v, ws, base, from, to, v->quad_s[i]);
