@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edgeworth_acct import accounting
+from edgeworth_acct import accounting, grid
 from edgeworth_acct._evaluate import as_given
 from edgeworth_acct.arguments import COUNT, DELTA, EPSILON, ORDER, RTOL, TARGET_EPSILON, adjacency_code, single
 from edgeworth_acct.bounds import Bounds, Real
@@ -26,6 +26,8 @@ from edgeworth_acct.tradeoff import GaussianDP, gaussian_tradeoff, tradeoff
 _RTOL, _SMOOTH_RTOL = 1e-9, 1e-4
 _MANY = 16  # from so many values on, one contour for several of them is quicker than one each
 _ULP = 4e-16
+_LATTICE_RTOL = 1e-6  # no lattice of losses is much finer
+_LARGEST = 1e300
 
 
 class Composable:
@@ -477,6 +479,10 @@ class Run(Composable):
             self._composed[direction] = compose(self.parts, direction)
         return self._composed[direction]
 
+    def _laws(self, direction):
+        """Laws with their counts."""
+        return [(mechanism.law(direction), count) for mechanism, count in self.ordered_parts]
+
     def _sampled_gaussian(self):
         """(sigma, q, steps) if this is nothing but that, else None."""
         if len(self._parts) == 1:
@@ -506,6 +512,9 @@ class Run(Composable):
             _, low, high, _ = pessimistic.epsilon(log_delta, *rtols)
             if optimistic is not pessimistic:
                 low = optimistic.epsilon(log_delta, *rtols)[1]
+            if low < high and not high - low <= _narrow(rtols) * min(high, _LARGEST):
+                finer = grid.epsilon_bounds(self._laws(direction), delta, _narrow(rtols))
+                low, high = max(low, finer[0]), min(high, finer[1])
             lower, upper = max(lower, low), max(upper, high)
         if upper == math.inf > lower:
             raise PrecisionError(f"no upper bound of epsilon could be certified for delta={delta!r}, {self!r}")
@@ -537,10 +546,15 @@ class Run(Composable):
                 continue
             place = place[np.argsort(np.abs(epsilons[place]), kind="stable")]
             at, low, high = np.abs(epsilons[place]), np.empty(len(place)), np.empty(len(place))
-            pessimistic, optimistic = self.core(OPPOSITE[direction] if negative else direction)
+            way = OPPOSITE[direction] if negative else direction
+            pessimistic, optimistic = self.core(way)
             found &= pessimistic.delta(low, high, at, *rtols)
             if optimistic is not pessimistic:
                 optimistic.delta(low, np.empty(len(place)), at, *rtols)
+            wide = np.flatnonzero(high - low > _narrow(rtols) * high)
+            if found and 0 < len(wide) < _MANY:
+                finer = grid.delta_bounds(self._laws(way), at[wide], _narrow(rtols))
+                low[wide], high[wide] = np.maximum(low[wide], finer[0]), np.minimum(high[wide], finer[1])
             if negative:
                 shift, factor = -np.expm1(-at), np.exp(-at)
                 low, high = shift + factor * low - _ULP, np.minimum(1.0, shift + factor * high + _ULP)
@@ -558,6 +572,11 @@ class Run(Composable):
         if not found:
             raise PrecisionError(f"no Renyi divergence of order {order!r} could be certified for {self!r}")
         return (upper / (order - 1.0) + order * rest) * (1.0 + _ULP)
+
+
+def _narrow(rtols):
+    """Relative width beyond which a lattice is tried, and that is asked of it."""
+    return max(rtols[1], _LATTICE_RTOL)
 
 
 def _rtols(rtol):

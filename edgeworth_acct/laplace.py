@@ -11,7 +11,7 @@ from edgeworth_acct.cells import Cells
 from edgeworth_acct.laws import Law, Layer
 from edgeworth_acct.mechanisms import Mechanism
 
-_CELLS = 2048  # per unit of sensitivity: places and their distances are exact
+_CELLS = 2048  # per unit of sensitivity
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Laplace(Mechanism):
 
     def law(self, direction):
         """See `Mechanism.law`."""
-        return Law(layers=(Layer("laplace", scale=self.scale / (2.0 if direction == "replace_one" else 1.0)),))
+        scale = self.scale / (2.0 if direction == "replace_one" else 1.0)
+        return Law(layers=(Layer("laplace", scale=scale, pair=_Pair(scale, 1.0, "remove")),))
 
     def rho(self, direction):
         """Zero-concentrated DP of the pure guarantee."""
@@ -102,19 +103,55 @@ class SubsampledLaplace(Mechanism):
         """See `Mechanism.law`."""
         if self.q == 1.0:
             return Laplace(self.scale).law(direction)
-        two = direction == "replace_one"
-        x = np.linspace(-1.0 if two else 0.0, 1.0, (2 if two else 1) * _CELLS + 1)
-        first = self._mixture(x, 1.0)
-        second = self._mixture(x, -1.0) if two else self._interval(x, 0.0)
-        loss = self._log_ratio(x, 1.0) - (self._log_ratio(x, -1.0) if two else 0.0)
-        cells = Cells(loss, *first, *second)
-        return (cells.exchanged() if direction == "add" else cells).law()
+        pair = _Pair(self.scale, self.q, direction)
+        return pair.cells(pair.places).law(pair)
+
+    def rho(self, direction):
+        """Zero-concentrated DP of the pure guarantee."""
+        ends = self.law(direction).layers[0].first
+        return 0.5 * max(abs(loss) for _, loss in ends) ** 2
+
+    def of_group(self, size):
+        """Only a group of one."""
+        return self if size == 1 else super().of_group(size)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The pair of `SubsampledLaplace`, its outcome x so that the loss grows."""
+
+    scale: float
+    q: float
+    direction: str
+
+    @property
+    def places(self):
+        """Places between which the loss is not constant, with its kinks."""
+        if self.direction == "replace_one":
+            return np.linspace(-1.0, 1.0, 2 * _CELLS + 1)
+        return np.linspace(0.0, 1.0, _CELLS + 1) - (self.direction == "add")
+
+    def loss(self, x):
+        """Losses; adding is removing with the laws exchanged and x reflected."""
+        if self.direction == "add":
+            return -self._log_ratio(-x, 1.0)
+        return self._log_ratio(x, 1.0) - (self._log_ratio(x, -1.0) if self.direction == "replace_one" else 0.0)
+
+    def cells(self, x):
+        """Cells between the places x, which contain `places`."""
+        y = -x[::-1] if self.direction == "add" else x
+        first, second = self._mixture(y, 1.0), self._interval(y, 0.0)
+        if self.direction == "add":
+            first, second = second[::-1], first[::-1]
+            return Cells(self.loss(x), first[0], first[1][::-1], first[2], second[0], second[1][::-1], second[2])
+        if self.direction == "replace_one":
+            second = self._mixture(y, -1.0)
+        return Cells(self.loss(x), *first, *second)
 
     def _interval(self, x, centre):
         """Probabilities of (-inf, x_0], the cells and [x_n, inf) under L(centre), centre at a place or beyond all."""
         b, distance = self.scale, np.abs(x - centre)
-        near, far = np.minimum(distance[1:], distance[:-1]), np.maximum(distance[1:], distance[:-1])
-        cells = 0.5 * np.exp(-near / b) * -np.expm1((near - far) / b)
+        cells = 0.5 * np.exp(-np.minimum(distance[1:], distance[:-1]) / b) * -np.expm1(-np.diff(x) / b)
         left = 0.5 * math.exp((x[0] - centre) / b) if x[0] <= centre else 1.0 - 0.5 * math.exp((centre - x[0]) / b)
         right = 0.5 * math.exp((centre - x[-1]) / b) if x[-1] >= centre else 1.0 - 0.5 * math.exp((x[-1] - centre) / b)
         return left, cells, right
@@ -125,13 +162,5 @@ class SubsampledLaplace(Mechanism):
 
     def _log_ratio(self, x, centre):
         """Log of (1-q) + q L(centre)/L(0)."""
-        return np.log1p(self.q * np.expm1((np.abs(x) - np.abs(x - centre)) / self.scale))
-
-    def rho(self, direction):
-        """Zero-concentrated DP of the pure guarantee."""
-        ends = self.law(direction).layers[0].first
-        return 0.5 * max(abs(loss) for _, loss in ends) ** 2
-
-    def of_group(self, size):
-        """Only a group of one."""
-        return self if size == 1 else super().of_group(size)
+        alone = math.log1p(-self.q) if self.q < 1.0 else -math.inf
+        return np.logaddexp(alone, math.log(self.q) + (np.abs(x) - np.abs(x - centre)) / self.scale)

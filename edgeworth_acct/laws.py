@@ -40,6 +40,9 @@ class Layer:
         Weight and place of each component.
     scale, share : float
         See `kind`; the shares of a law add up to 1.
+    pair : object, optional
+        The pair that the layer stands for where its atoms were made of cells, as `cells.NormalPair` is one: `places`,
+        and of finer places x the losses ``loss(x)``, which grow, and ``cells(x)``.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class Layer:
     second: tuple = ()
     scale: float = 0.0
     share: float = 1.0
+    pair: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from edgeworth_acct.arguments import LIMIT, POPULATION, Q, SAMPLE, SIGMA
-from edgeworth_acct.cells import Cells
-from edgeworth_acct.laws import Law, Layer
+from edgeworth_acct.cells import Cells, apart, between
+from edgeworth_acct.laws import Law
 from edgeworth_acct.mechanisms import Gaussian, Mechanism, SubsampledGaussian
 
 _REACH = 28.0  # standard deviations within cells: beyond lies less than 1e-170
@@ -81,26 +81,56 @@ class SampledWithoutReplacementGaussian(Mechanism):
 
 def _symmetric(s, q):
     """The pair whose delta is the larger of those of (1-q) N(0) + q N(1) against N(0) and of the reverse; N(m, s^2)."""
-    # from 1/2, where the loss is 0, to where both tails are negligible
-    x = 0.5 + s * np.concatenate([_PLACES, _REACH + np.linspace(0.0, 1.0 / s, 101)[1:]])
-    alone, moved = _normal(x / s), _normal((x - 1.0) / s)
-    p, q_ = (1.0 - q) * alone[0] + q * moved[0], alone[0]
-    p_end, q_end = (1.0 - q) * alone[1] + q * moved[1], alone[1]
-    loss = np.log1p(q * np.expm1((x - 0.5) / (s * s)))
-    zero = 1.0 - (np.sum(p) + p_end) - (np.sum(q_) + q_end)
-    ends = np.concatenate([-loss[:0:-1], loss])
-    p_all, q_all = np.concatenate([q_[::-1], p]), np.concatenate([p[::-1], q_])
-    return _with_atom(Cells(ends, q_end, p_all, 0.0, p_end, q_all, 0.0, p_end).law(), max(zero, 0.0))
+    u = np.concatenate([_PLACES, _REACH + np.linspace(0.0, 1.0 / s, 101)[1:]])
+    pair = _SymmetricPair(s, q)
+    return pair.half(u, _normal(u + 0.5 / s), _normal(u - 0.5 / s)).law(pair)
 
 
-def _with_atom(law, chance):
-    """The law with an atom at loss 0 of this probability, above and below."""
+@dataclass(frozen=True)
+class _SymmetricPair:
+    """The pair of `_symmetric`; u: distance from where the loss is 0, in units of s, signed like the loss."""
 
-    def add(one, factor):
-        layer = one.layers[0]
-        return Layer("atoms", (*layer.first, (chance * factor, 0.0)), scale=layer.scale)
+    s: float
+    q: float
 
-    return Law(layers=(add(law, 1.0 + 1e-12),), optimistic=Law(layers=(add(law.optimistic, 1.0 - 1e-12),)))
+    @property
+    def places(self):
+        """Places, 0 among them."""
+        far = apart(0.0, _REACH + 1.0 / self.s)
+        return np.concatenate([-far[:0:-1], far])
+
+    def loss(self, u):
+        """Losses, which grow with u."""
+        size = np.abs(u) / self.s
+        near = np.log1p(self.q * np.expm1(np.minimum(size, 30.0)))
+        far = np.logaddexp(math.log1p(-self.q), math.log(self.q) + size)
+        return np.copysign(np.where(size < 30.0, near, far), u)
+
+    def cells(self, u):
+        """Cells between the places u, and P(loss = 0) as one between."""
+        up, down, shift = u[u >= 0.0], -u[u <= 0.0][::-1], 0.5 / self.s
+        tails = [0.5 * math.erfc((up[-1] + c) * math.sqrt(0.5)) for c in (shift, -shift)]
+        alone, moved = between(up, -shift), between(up, shift)
+        p, q = self._mix(alone, moved), alone
+        low_p = between(down, -shift)
+        low_q = self._mix(low_p, between(down, shift))
+        return self._join(
+            np.concatenate([self.loss(-down[::-1]), self.loss(up)]), low_p, p, low_q, q, tails[0], self._mix(*tails)
+        )
+
+    def half(self, u, alone, moved):
+        """Cells from probabilities between the places u >= 0 and beyond, mirrored for the other sign."""
+        p, loss = self._mix(alone[0], moved[0]), self.loss(u)
+        ends = np.concatenate([-loss[::-1], loss])
+        return self._join(ends, alone[0], p, p, alone[0], alone[1], self._mix(alone[1], moved[1]))
+
+    def _join(self, ends, low_p, p, low_q, q, lost_low, lost):
+        zero = np.array([(1.0 - self.q) * math.erf(0.5 / self.s * math.sqrt(0.5))])
+        both = [np.concatenate([low[::-1], zero, high]) for low, high in ((low_p, p), (low_q, q))]
+        return Cells(ends, lost_low, both[0], 0.0, lost, both[1], 0.0, lost)
+
+    def _mix(self, alone, moved):
+        return (1.0 - self.q) * alone + self.q * moved
 
 
 def _normal(z):
