@@ -7,13 +7,11 @@
 
 #include <math.h>
 
-/* Chernoff bounds at a few abscissas on both sides of c, good for any distance x. */
-enum { ABSCISSAS = 10 };
+/* A Chernoff bound at c +- d: at distance x the aliases of that side are at most e^{v - d x}/(1 - e^{-d x}) in all. */
 typedef struct {
-    int up, down;
-    double d[2][ABSCISSAS], v[2][ABSCISSAS];
-    double top[ABSCISSAS]; /* M at those above, of a law without tapers */
-} bounds;
+    double d, v;
+    double c, m, b0; /* v rests on M_small = m, M_mid = b0 as summed at this abscissa; m = 0: on none */
+} bound;
 
 /* log of e^{log_g} e^{-c2 eps} m(c2)/delta, log_g = log G(c2) */
 static double bound_from(double log_g, double c2, double eps, double scale)
@@ -21,42 +19,41 @@ static double bound_from(double log_g, double c2, double eps, double scale)
     return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
 }
 
-static double bound_at(double *top, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps,
-                       double scale)
+static bound bound_at(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps, double scale)
 {
     const double n = ln->m->n;
+    bound b = {.d = fabs(c2 - ln->c), .c = c2};
     double log_g;
     if (nd->tapered) {
         ew_moments there;
         ew_moments_at(&there, nd, c2);
         log_g = ew_log_power(&there, n, ln->cls);
-    } else if (c2 < ln->c) { /* anew: M may be far smaller there than at c */
-        log_g = n * log1p(ew_mgf_less_1(nd, c2));
-    } else {
-        const double more = at->m0 + ew_excess(nd, at, c2 - ln->c);
-        log_g = n * ew_ends(ln, nd, EW_SMALL, c2, 0.0) < 0.1 * (1.0 + more) ? n * log1p(more) : INFINITY;
-        *top = 1.0 + more;
+        b.m = there.m;
+        b.b0 = there.b0;
+    } else { /* below anew: M may be far smaller there than at c */
+        const double more = c2 < ln->c ? ew_mgf_less_1(nd, c2) : at->m0 + ew_excess(nd, at, c2 - ln->c);
+        log_g = n * log1p(more);
+        b.m = 1.0 + more;
     }
-    return bound_from(log_g, c2, eps, scale);
+    b.v = bound_from(log_g, c2, eps, scale);
+    return b;
+}
+
+/* Its error from the nodes, INFINITY where that is not small. */
+static double error_of(const bound *b, const ew_view *ln, const ew_nodes *nd)
+{
+    if (!(b->m > 0.0))
+        return 0.0;
+    double e = ew_real_quad(ln, EW_SMALL, b->c, nd->hu, b->m) + ew_ends(ln, nd, EW_SMALL, b->c, 0.0) / b->m;
+    if (ln->cls == EW_MID)
+        e += ew_real_quad(ln, EW_MID, b->c, nd->hu, b->b0) + ew_ends(ln, nd, EW_MID, b->c, 0.0) / b->b0;
+    return ln->m->n * e < 0.5 ? 2.0 * ln->m->n * e : INFINITY;
 }
 
 /* The distance at which a side whose bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <= tol. */
 static double distance(double v, double d, double tol)
 {
     return fmax(3.0, v - tol + 0.052) / d; /* 0.052 >= -log(1 - e^-3) */
-}
-
-static double try_above(bounds *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double d, double eps,
-                        double scale)
-{
-    double top = 0.0;
-    const double v = bound_at(&top, ln, nd, at, ln->c + d, eps, scale);
-    if (isfinite(v)) {
-        s->d[0][s->up] = d;
-        s->top[s->up] = top;
-        s->v[0][s->up++] = v;
-    }
-    return v;
 }
 
 /* The d with the least distance if v(d) = v0 + curve d^2/2 e^{b d}, given v(d1) = v1. */
@@ -79,83 +76,62 @@ static double better(double v0, double curve, double d1, double v1, double tol)
     return d;
 }
 
-/* The least distance at which the side below has aliases of e^tol. */
-static double distance_below(const bounds *s, double tol)
-{
-    double best = INFINITY;
-    for (int i = 0; i < s->down; i++)
-        best = fmin(best, distance(s->v[1][i], s->d[1][i], tol));
-    return best;
-}
+enum { ABSCISSAS = 10 };
 
-/* Bounds good for aliases of e^tol in all, nearly all of it from above, x2 the second derivative of the exponent at c; the abscissas below are only tried where their
- * side decides. */
-static double gather(bounds *s, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps,
-                     double scale, double tol)
+/* The bound above c with the least distance, x2 the second derivative of the exponent at c; v = INFINITY: none */
+static bound best_above(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps,
+                        double scale, double tol)
 {
-    const double c = ln->c, log_g = ew_log_power(at, ln->m->n, ln->cls), v0 = bound_from(log_g, c, eps, scale);
-    double d = 0.6 * fmin(x / x2, fmax(1e3, 1e3 * c)), best = INFINITY, unused;
-    s->up = s->down = 0;
-    for (int i = 0; i < ABSCISSAS && 0.98 * distance(v0, d, tol - 0.1) < best; i++) { /* far ahead G may explode */
-        const double v = try_above(s, ln, nd, at, d, eps, scale);
-        if (isfinite(v))
-            best = fmin(best, distance(v, d, tol - 0.1));
-        const double next = isfinite(v) ? better(v0, x2, d, v, tol) : 0.45 * d;
+    const double c = ln->c, v0 = bound_from(ew_log_power(at, ln->m->n, ln->cls), c, eps, scale);
+    double d = 0.6 * fmin(x / x2, fmax(1e3, 1e3 * c)), least = INFINITY;
+    bound best = {.v = INFINITY};
+    for (int i = 0; i < ABSCISSAS && 0.98 * distance(v0, d, tol) < least; i++) { /* far ahead G may explode */
+        const bound b = bound_at(ln, nd, at, c + d, eps, scale);
+        const int known = isfinite(b.v) && (nd->tapered || ew_ends(ln, nd, EW_SMALL, b.c, 0.0) * ln->m->n < 0.1 * b.m);
+        if (known && distance(b.v, d, tol) < least) {
+            least = distance(b.v, d, tol);
+            best = b;
+        }
+        const double next = known ? better(v0, x2, d, b.v, tol) : 0.45 * d;
         if (fabs(log(next / d)) < 0.25)
             break;
         d = fmax(0.3 * d, next);
     }
-    if (!(best < INFINITY))
-        return best;
-    s->d[1][s->down] = 0.75 * c;
-    if (!nd->tapered) { /* log G is convex and 0 at 0 */
-        s->v[1][s->down++] = bound_from(0.25 * log_g, 0.25 * c, eps, scale);
-        if (distance_below(s, tol - 3.0) <= best)
-            return best;
-        s->down = 0;
-    }
-    for (double f = 0.75; f < (nd->tapered ? 0.999 : 0.8) && !(distance_below(s, tol - 3.0) <= best); f = 1.0 - 0.35 * (1.0 - f)) {
-        s->d[1][s->down] = f * c;
-        s->v[1][s->down++] = bound_at(&unused, ln, nd, at, (1.0 - f) * c, eps, scale);
-    }
-    return fmax(best, distance_below(s, tol - 3.0));
+    return best;
 }
 
-/* The distance x >= least at which the aliases of both sides are e^{log_tol} together, near `guess`; 0: these nodes do not tell. */
+/* A bound below c of distance x at most, or the best there is: delta <= 1; log G, convex and 0 at 0, on the chord (without tapers); anew. */
+static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double eps, double scale, double tol)
+{
+    const double c = ln->c;
+    bound best = {.d = c, .v = -scale};
+    for (int i = nd->tapered ? 1 : 0; i < (nd->tapered ? ABSCISSAS : 2) && distance(best.v, best.d, tol) > x; i++) {
+        const double f = 1.0 - 0.25 * pow(0.35, fmax(0.0, i - 1.0));
+        bound b;
+        if (i == 0)
+            b = (bound){0.75 * c, bound_from(0.25 * ew_log_power(at, ln->m->n, ln->cls), 0.25 * c, eps, scale), c, at->m, 0.0};
+        else
+            b = bound_at(ln, nd, at, (1.0 - f) * c, eps, scale);
+        if (distance(b.v, b.d, tol) < distance(best.v, best.d, tol))
+            best = b;
+    }
+    return best;
+}
+
+/* The distance x, at least half of `guess`, at which the aliases of both sides are e^{log_tol} together; 0: these nodes do not tell. */
 int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2, double eps,
              double scale, double log_tol)
 {
-    const double c = ln->c, n = ln->m->n;
-    bounds s;
-    const double x = fmax(0.5 * guess, gather(&s, ln, nd, at, guess, x2, eps, scale, log_tol));
-    if (!(x < INFINITY))
+    const bound above = best_above(ln, nd, at, guess, x2, eps, scale, log_tol - 0.1);
+    if (!isfinite(above.v))
         return 0;
-    double best[2] = {INFINITY, INFINITY}, rate = c, top = at->m;
-    for (int side = 0; side < 2; side++)
-        for (int i = 0; i < (side ? s.down : s.up); i++) {
-            const double d = s.d[side][i], e = s.v[side][i] - d * x - log(-expm1(-d * x));
-            if (e < best[side]) {
-                best[side] = e;
-                if (side == 0) {
-                    rate = c + d;
-                    top = s.top[i];
-                }
-            }
-        }
-    const double low = ew_lse(best[0], best[1]);
-    /* the quadrature error: relative to M it is largest at the largest abscissa */
-    ew_moments there = *at;
-    if (nd->tapered) {
-        ew_moments_at(&there, nd, rate);
-        top = there.m;
-    }
-    double e = ew_real_quad(ln, EW_SMALL, rate, nd->hu, top) + ew_ends(ln, nd, EW_SMALL, rate, 0.0) / top +
-               ew_real_quad(ln, EW_SMALL, c, nd->hu, at->m) + ew_ends(ln, nd, EW_SMALL, c, 0.0) / at->m;
-    if (ln->cls == EW_MID)
-        e += ew_real_quad(ln, EW_MID, rate, nd->hu, there.b0) + ew_ends(ln, nd, EW_MID, rate, 0.0) / there.b0 +
-             ew_real_quad(ln, EW_MID, c, nd->hu, at->b0) + ew_ends(ln, nd, EW_MID, c, 0.0) / at->b0;
-    *out = (ew_aliases){x, low + 0.1 + 2.0 * n * e, rate};
-    return n * e < 0.5 && low <= log_tol + 0.1;
+    double x = fmax(0.5 * guess, distance(above.v, above.d, log_tol - 0.1));
+    const bound below = best_below(ln, nd, at, x, eps, scale, log_tol - 3.0);
+    x = fmax(x, distance(below.v, below.d, log_tol - 3.0));
+    const double up = above.v - above.d * x - log(-expm1(-above.d * x)) + error_of(&above, ln, nd);
+    const double down = below.v - below.d * x - log(-expm1(-below.d * x)) + error_of(&below, ln, nd);
+    *out = (ew_aliases){x, ew_lse(up, down) + 1e-9, ln->c + above.d};
+    return out->low <= log_tol + 0.3;
 }
 
 /* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too coarse. */

@@ -66,16 +66,15 @@ static void integrand(double *e, const view *v, double u, double d)
     }
 }
 
-/* log of what |chi| at Im u = y may exceed chi on the real axis by, on the cells */
+/* log of what |chi| at Im u = y may exceed chi on the real axis by, on the cells: at most |chi|, and |1 - chi| on both lines, of which the
+ * bound (taper.c) grows with y */
 static void more_log(double *e, const ew_taper *t, double u, double d, double y)
 {
     double above[CELLS] = {0.0}, below[CELLS] = {0.0};
     ew_taper_strip_add(above, t, u, d, y, 1, CELLS);
     ew_taper_strip_add(below, t, u, d, y, 0, CELLS);
-    for (int i = 0; i < CELLS; i++) {
-        const double to = u + (d > 0.0 ? i + 1 : i) * d;
-        e[i] = !(t->width > 0.0) ? -INFINITY : to <= t->at ? ew_lse(above[i], ew_taper_log(t, to, 1)) : below[i];
-    }
+    for (int i = 0; i < CELLS; i++)
+        e[i] = u + (d > 0.0 ? i + 1 : i) * d <= t->at ? above[i] + 0x1.62e42fefa39efp-1 : below[i]; /* log 2 */
 }
 
 /* log of the largest weight on the cells, Im u = y, added */
@@ -88,15 +87,21 @@ static void add_weights(double *e, const view *v, double u, double d)
     if (v->weight == EW_BIG) {
         ew_taper_strip_add(e, &law->far, u, d, v->y, 1, CELLS);
     } else if (v->weight == EW_MORE) { /* |a b c| - a0 b0 c0 of three factors, each |a| <= A, |a| - a0 <= a': at most a' B C + A b' C + A B c' */
-        double A[3][CELLS] = {{0.0}}, a[3][CELLS];
+        double A[3][CELLS] = {{0.0}}, a[3][CELLS], sum[CELLS];
         const ew_taper *t[3] = {&law->far, &law->split, &left};
-        for (int k = 0; k < 3; k++) {
-            const double sign = k == 2 ? -1.0 : 1.0;
-            ew_taper_strip_add(A[k], t[k], sign * u, sign * d, v->y, 0, CELLS);
-            more_log(a[k], t[k], sign * u, sign * d, v->y);
-        }
+        for (int k = 0; k < 3; k++)
+            if (t[k]->width > 0.0) {
+                const double sign = k == 2 ? -1.0 : 1.0;
+                ew_taper_strip_add(A[k], t[k], sign * u, sign * d, v->y, 0, CELLS);
+                more_log(a[k], t[k], sign * u, sign * d, v->y);
+            }
         for (int i = 0; i < CELLS; i++)
-            e[i] += ew_lse(a[0][i] + A[1][i] + A[2][i], ew_lse(A[0][i] + a[1][i] + A[2][i], A[0][i] + A[1][i] + a[2][i]));
+            sum[i] = LEAST;
+        for (int k = 0; k < 3; k++)
+            for (int i = 0; t[k]->width > 0.0 && i < CELLS; i++)
+                sum[i] = ew_lse(sum[i], a[k][i] + A[(k + 1) % 3][i] + A[(k + 2) % 3][i]);
+        for (int i = 0; i < CELLS; i++)
+            e[i] += sum[i];
     } else {
         ew_taper_strip_add(e, &law->far, u, d, v->y, 0, CELLS);
         ew_taper_strip_add(e, &left, -u, -d, v->y, 0, CELLS);
@@ -173,7 +178,7 @@ static double add_up(const view *v, double from, double to, double stretch, doub
             sum = here > top ? sum * exp(top - here) + s : sum + s * exp(here - top);
             top = fmax(top, here);
             const double last = e[CELLS - 1];
-            if (falling(v, u + CELLS * step, sign) && (last < top - 32.0 || last <= LEAST)) {
+            if (falling(v, u + CELLS * step, sign) && (last < top - 10.0 || last <= LEAST)) {
                 sum += exp(fmax(last, LEAST) - top + log(1.0 / d + 1.0) + 1.0); /* a falling rest: at most 1/d + 1 times its first cell */
                 break;
             }
