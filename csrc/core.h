@@ -96,6 +96,7 @@ typedef struct {
     double turn[8][EW_KMAX];        /* recurrences along the contour */
     double sums[4][EW_JMAX];
     double node[5][2 * EW_JMAX];    /* contour nodes */
+    double left;                    /* what may still be spent, in quadrature times contour nodes: 6e7 are about 50 ms */
 } ew_scratch;
 
 /* round.c */

@@ -1,6 +1,7 @@
 /* far.c - how far out a step is big: where the taper `far` of a law stands, and what leaving big steps to a count costs (split.c). */
 #include "split.h"
 #include "kernels.h"
+#include "special.h"
 
 #include <math.h>
 
@@ -24,7 +25,7 @@ ew_law ew_capped(const ew_model *m, double log_mass)
 ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
     const double scale = m->kind == EW_KIND_ADD ? fmin(fabs(eps), -m->n * m->log1mq - eps) : fabs(eps);
-    return (ew_job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = 6e7, .big = -INFINITY};
+    return (ew_job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = fmin(6e7, fmax(2e6, ws->left)), .big = -INFINITY};
 }
 
 int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu)
@@ -51,10 +52,67 @@ double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, do
     return n * err < 0.2 * at.m ? v : NAN;
 }
 
-enum { BACK = 10 };
+/* What a big step of loss L still misses: E[(e^{x - S'} - 1)_+], x = eps - L, S' the sum of the other losses, is at most
+ *     min over s of  m(s-1) e^{s x} M(-s)^{n-1},        M of the others; or, all of them to the right of u = -a but for a chance:
+ *     e^x Q(some other one to the left) + min over s of  m(s-1) e^{s x} M_a(-s)^{n-1},        since E[e^{-S'}; A] = Q(A),
+ *     M_a(-s) = E[e^{-s Y}; u > -a] <= 1 + E[e^{-s Y} - 1 + s Y; u > -a]        (replace: Q is the likelier one to the left of -a). */
+enum { BACK = 10, CAPS = 4 };
+typedef struct {
+    int caps;
+    double q[CAPS], back[CAPS][BACK], tilt[BACK];
+} lower_tail;
+
+/* remove: tilts that suit eps, none left of anything */
+static void tail_of_remove(lower_tail *t, const ew_job *j, const ew_law *whole, ew_nodes *nd)
+{
+    double s = 2.0;
+    const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
+    t->caps = 1;
+    t->q[0] = 0.0;
+    for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
+        t->tilt[i] = s;
+        t->back[0][i] = ew_backward(j, whole, nd, EW_WHOLE, s, j->m->n - 1.0) + ew_log_kernel(s - 1.0);
+    }
+}
+
+EW_CLONES
+static double bracket(const double *w, const double *loss, double s, int from, int to)
+{
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (int k = from; k < to; k++) { /* on the cell to the right of a node */
+        const double a = ew_k_expm1mx(-s * loss[k]), b = ew_k_expm1mx(-s * loss[k + 1]);
+        sum += (w[k] > w[k + 1] ? w[k] : w[k + 1]) * (a > b ? a : b);
+    }
+    return sum;
+}
+
+/* replace, from close nodes of the whole law; chances that matter beside tol, and ever smaller ones */
+static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
+{
+    const ew_model *m = j->m;
+    const double n = m->n - 1.0, last = nd->u[nd->count - 1], ratio = pow(50.0 / fmin(1.0, fabs(j->eps) + 1e-12), 1.0 / (BACK - 1));
+    const double beyond = exp(ew_log_ndtr(-last)) + m->q * exp(ew_log_ndtr(1.0 / m->s - last));
+    double left = exp(ew_log_ndtr(nd->u[0])) + m->q * exp(ew_log_ndtr(nd->u[0] + 1.0 / m->s)), want = log(j->tol) - 2.0 + log(fmin(1.0, fabs(j->eps) + 1e-12)) - 16.0;
+    t->caps = 0;
+    for (int k = 0; k + 1 < nd->count && nd->u[k + 1] < 0.0 && t->caps < CAPS; k++) { /* Q-mass left of node k + 1 */
+        const double more = 1.01 * fmax(nd->w[k] * exp(-nd->loss[k]), nd->w[k + 1] * exp(-nd->loss[k + 1]));
+        if (n * (left + more) > exp(want)) {
+            double s = 2.0;
+            t->q[t->caps] = n * left;
+            for (int i = 0; i < BACK; i++, s *= ratio) {
+                t->tilt[i] = s;
+                t->back[t->caps][i] = n * log1p(1.01 * bracket(nd->w, nd->loss, s, k, nd->count - 1) + s * nd->loss[nd->count - 1] * 2.0 * beyond) + ew_log_kernel(s - 1.0);
+            }
+            t->caps++;
+            want += 16.0 / (CAPS - 1);
+        }
+        left += more;
+    }
+}
 
 /* e(eps - L) of every node (see `big` above) */
-static void missing(double *e, const ew_job *j, const ew_nodes *nd, const double *back, const double *tilt)
+static void missing(double *e, const ew_job *j, const ew_nodes *nd, const lower_tail *tail)
 {
     const ew_model *m = j->m;
     const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin, eps = j->eps + j->margin;
@@ -65,11 +123,13 @@ static void missing(double *e, const ew_job *j, const ew_nodes *nd, const double
         } else if (j->rare) {
             e[k] = 1.0;
         } else {
-            double least = fmin(700.0, x);
-            for (int i = 0; i < BACK; i++)
-                if (back[i] + tilt[i] * x < least)
-                    least = back[i] + tilt[i] * x;
-            e[k] = exp(least) + (m->kind == EW_KIND_REPLACE ? exp(fmin(700.0, x + j->left)) : 0.0);
+            e[k] = exp(fmin(700.0, x));
+            for (int c = 0; c < tail->caps; c++) {
+                double least = INFINITY;
+                for (int i = 0; i < BACK; i++)
+                    least = fmin(least, tail->back[c][i] + tail->tilt[i] * x);
+                e[k] = fmin(e[k], exp(fmin(700.0, least)) + tail->q[c] * exp(fmin(700.0, x)));
+            }
             if (m->kind == EW_KIND_REMOVE)
                 e[k] = fmin(e[k], x > edge ? expm1(fmin(700.0, (x - edge) * (1.0 + 1e-9))) : 0.0);
         }
@@ -89,33 +149,32 @@ int ew_place_far(ew_law *law, ew_job *j)
     }
     if (!ew_survey_nodes(&nd, j, &whole))
         return 0;
-    double back[BACK], tilt[BACK];
-    for (int i = 0; i < BACK; i++)
-        back[i] = tilt[i] = NAN;
-    if (((m->kind == EW_KIND_REMOVE && m->n > 8.0) || m->kind == EW_KIND_REPLACE) && !j->rare) {
-        double s = 2.0;
-        const double scale = fmax(1.0, 7.0 / fmax(1e-12, fabs(j->eps)));
-        for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
-            tilt[i] = s;
-            back[i] = ew_backward(j, &whole, &nd, m->kind == EW_KIND_REPLACE ? EW_SMALL : EW_WHOLE, s, m->n - 1.0) + ew_log_kernel(s - 1.0);
-        }
-    }
+    lower_tail tail = {.caps = 0};
+    if (m->kind == EW_KIND_REMOVE && m->n > 8.0 && !j->rare)
+        tail_of_remove(&tail, j, &whole, &nd);
     const ew_law plain = {.m = m};
     if (!ew_spread_nodes(&nd, j, &plain, 0.05 * j->width))
         return 0;
+    if (m->kind == EW_KIND_REPLACE && !j->rare)
+        tail_of_replace(&tail, j, &nd);
     double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
-    missing(cost, j, &nd, back, tilt);
+    missing(cost, j, &nd, &tail);
     for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
         cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
-    double lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
+    double *beyond = nd.wc[EW_SMALL], lo = 0.0, hi = j->top - 3.0 * j->width, at_hi = INFINITY;
+    beyond[nd.count - 1] = 0.0;
+    for (int k = nd.count - 2; k >= 0; k--)
+        beyond[k] = beyond[k + 1] + cost[k];
     const double most = log(j->tol) + j->log_delta - log(m->n) - 3.0;
     for (int i = 0; i < 14; i++) {
         const double at = i == 0 ? hi : 0.5 * (lo + hi);
         const ew_taper t = {at, j->width};
-        int first = 0; /* further left 1 - chi < 1e-100; beyond the last node: below the tolerance by place of top */
+        int first = 0, last; /* further left 1 - chi < 1e-100, further right it is nearly 1; beyond the last node: below the tolerance by place of top */
         while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
             first++;
-        const double v = log(ew_above(chi, &t, nd.u + first + 1, cost + first, nd.count - 1 - first) * 1.01);
+        for (last = first; last + 1 < nd.count && nd.u[last] < at + 3.0 * j->width; last++)
+            ;
+        const double v = log((ew_above(chi, &t, nd.u + first + 1, cost + first, last - first) + beyond[last]) * 1.01);
         if (v <= most) {
             hi = at;
             at_hi = v;

@@ -32,6 +32,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
     ew_reached at_T0;
+    ws->left -= law->far.width > 0.0 ? 3e5 : 0.0; /* surveys */
     if (!ew_reach(&at_T0, &ln, sp->spread, log_tol + scale + c * eps, fmin(EW_JMAX * 6.0 / x, limit / 16.0 * 6.3 / x)))
         return 0;
     const double T0 = at_T0.T;
@@ -65,7 +66,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
         return 0;
     const double z = hypot(c, Tm), log_floor = want_s - 2.0 - log1p(z * fmin(1.0, 2.0 * m->q));
-    if (!(law->far.width > 0.0)) { /* where the integrand meets the floor, by its slope at the coarse nodes */
+    { /* where the integrand meets the floor, by its slope at the coarse nodes; or where the taper has taken all */
         int i0 = 0, i1 = ref->count - 1;
         double e0 = 0.0, e1 = 0.0;
         for (; i0 < i1; i0++)
@@ -75,10 +76,15 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             if ((e1 = ref->lw[i1] + fmax(c * ref->loss[i1], fmax(0.0, -ref->loss[i1])) - log_floor) > 0.0)
                 break;
         const double rate = m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REMOVE ? 1.0 + c : 1.0 + 2.0 * c;
-        const double up = ref->u[i1] - rate * ref->dp[i1] / m->s;
-        const double down = -ref->u[i0] - (m->kind == EW_KIND_ADD ? c * ref->dp[i0] / m->s : m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0);
-        to = ref->u[i1] + (i1 + 1 < ref->count ? ref->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
-        from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
+        const double up = ref->u[i1] - rate * ref->dp[i1] / m->s, back = m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0;
+        const double down = -ref->u[i0] - (m->kind == EW_KIND_ADD ? c * ref->dp[i0] / m->s : back);
+        const double rest = fmax(0.0, law->edge ? 0.0 : log1p(z) - want_s + 2.0); /* the control variates know no taper */
+        if (law->far.width > 0.0)
+            to = fmax(law->far.at + 2.0 * law->far.width, fmax(sqrt(2.0 * rest), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rest + log(m->q)))));
+        else
+            to = ref->u[i1] + (i1 + 1 < ref->count ? ref->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
+        if (!law->edge)
+            from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
     }
     for (int i = 0;; i++) {
         if (!ew_nodes_fill(&fine, law, hu, from, to))
@@ -88,10 +94,10 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             lost_b = ew_ends(&ln, &fine, EW_MID, c, Tm);
         if (log(lost) <= want_s + 1.0 && (cls == EW_SMALL || log(lost_b) <= want_b + 1.0))
             break;
-        if (i == 16 || (i == 3 && !isfinite(lost + lost_b)))
+        if (i == 10 || (i == 3 && !isfinite(lost + lost_b)))
             return 0;
-        to += 0.7;
-        from -= 0.7;
+        to += 0.7 + 0.2 * i;
+        from -= 0.7 + 0.2 * i;
     }
     if (!((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
         return 0;
@@ -129,12 +135,14 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_rounding r;
     ew_rounding_at(&r, &fine, m, &at);
     const double by1 = 2.0 * r.r0 + 0.3 * J * h * r.turn;
-    if (!(n * by1 <= 0.2 * ct->tol * m_c)) {
+    const double cancels = 0.4 * exp(f0 - log(c) - log1p(c) - log(sp->spread)); /* the moduli of the terms over their sum, for a normal law 1 */
+    if (!(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
         ew_rounding brackets = r;
         ew_rounding_bracketed(&brackets, &fine, m, &at, J * h, ws->turn[0]);
         if (1.4 * brackets.e[2] + 0.3 * J * h * brackets.m1 < by1)
             r = brackets;
     }
+    ws->left -= (double)fine.count * (J + 1.0) * (r.bracketed ? 2.0 : 1.0) * (fine.split ? 2.0 : 1.0);
     ew_rotate(&fine, h, J, r.bracketed, ws);
 
     ew_line_terms terms = {.cls = cls, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .round = &r,

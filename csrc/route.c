@@ -62,7 +62,7 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
             guess = -690.0;
     }
     int way = 0;
-    for (int i = 0; i < 12 && !(out[1] - out[0] <= rtol * out[1]); i++) {
+    for (int i = 0; i < 12 && (ws->left > 0.0 || out[0] == 0.0) && !(out[1] - out[0] <= rtol * out[1]); i++) {
         double size;
         const int done = ew_split(&ct, &size, &way, i < 6, m, eps, guess, i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
         if (!done)
@@ -206,7 +206,7 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
         out[1] = fmin(out[1], b);
         eps = fmin(eps, 0.5 * (below + fmax(a, b - 1.0)));
     }
-    for (int i = 0; i < 30 && failed < 4 && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
+    for (int i = 0; i < 30 && failed < 4 && (near < 1 || ws->left > 0.0) && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
         double now[2], moved = NAN, f;
         const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
         const int done = ew_split(&ct, &f, &way, near < 1, m, eps, log_delta, tol, ws);
@@ -230,28 +230,36 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
                 eps = fmin(out[1], fmax(out[0], moved));
                 continue;
             }
-        } else if (done == 0) { /* a little to the side it may work */
+        } else if (done == 0) { /* with less accuracy, or a little to the side, it may work */
             failed++;
-            eps *= failed % 2 ? 1.0 + 0.07 * failed : 1.0 / (1.0 + 0.07 * failed);
+            if (near > 0 && tol < 1e-4)
+                sharper *= 100.0;
+            else
+                eps *= failed % 2 ? 1.0 + 0.07 * failed : 1.0 / (1.0 + 0.07 * failed);
             continue;
         }
-        if (f > 0.0) {
+        if (f > 0.0) { /* a side that stays is trusted half as much, so that the bracket closes from both (Illinois) */
             a = fmax(a, eps);
+            f_b *= f_last > 0.0 ? 0.5 : 1.0;
             f_a = f;
         } else {
             b = fmin(b, eps);
+            f_a *= f_last < 0.0 ? 0.5 : 1.0;
             f_b = f;
         }
         const double x = place(eps, edge), steep = (f - f_last) / (x - last);
         last = x;
         f_last = f;
-        if (fabs(f) < 2.0 && isfinite(moved) && moved > a && moved < b) {
-            eps = moved;
-            continue;
+        if (done == 1 && fabs(f) < 3.0) { /* Newton, with the slope of the contour */
+            const double next = eps + f / slope;
+            if (next > a && next < b) {
+                eps = next;
+                continue;
+            }
         }
         const double lo = place(fmax(a, 1e-30), edge), hi = place(b, edge);
         if (isfinite(f_a) && isfinite(f_b))
-            eps = placed(lo + (hi - lo) * (i % 3 == 2 ? 0.5 : fmin(0.93, fmax(0.07, f_a / (f_a - f_b)))), edge);
+            eps = placed(lo + (hi - lo) * fmin(0.95, fmax(0.05, f_a / (f_a - f_b))), edge);
         else if (i == 0 && guess[1] > a && guess[1] < b)
             eps = guess[1];
         else if (f > 0.0 && isfinite(b) && (b < 3.0 * a || isfinite(edge)))

@@ -136,18 +136,20 @@ static int assemble(ew_contour *ct, const ew_job *j, ew_law *law, const cut *k, 
         ct->left = j->margin;
     else if (!j->rare)
         ct->right = j->margin;
-    /* the small steps first: their line is the one that is refused, at little cost */
+    /* first what is more often refused, at little cost: the line of the small steps, for replace that of the mid ones */
     if (add && split) {
         ct->low += exp(k->small);
         ct->high += exp(k->small);
         ct->rate = fmax(ct->rate, k->rate);
         if (!ew_add_small(ct, j, law))
             return 0;
-    } else if (!add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small)) {
-        return 0;
     }
-    if (split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid))
-        return 0;
+    for (int i = 0; i < 2; i++) {
+        const int cls = (j->m->kind == EW_KIND_REPLACE) == (i == 0) ? EW_MID : EW_SMALL;
+        if (cls == EW_MID ? split && !add_part(ct, j, law, EW_MID, &k->sp[EW_MID], k->mid)
+                          : !(add && split) && !add_part(ct, j, law, EW_SMALL, &k->sp[EW_SMALL], k->small))
+            return 0;
+    }
     return (add || j->rare || ew_add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
 }
 
@@ -210,7 +212,7 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
     for (int dear = 0; dear < 2; dear++) { /* wide, or dear, but certain */
         double left[CUTS];
         memcpy(left, score, sizeof left);
-        for (int tries = 0; tries < 2; tries++) {
+        for (int tries = 0; tries < (dear ? 2 : CUTS); tries++) {
             int best = 0;
             for (int i = 1; i < CUTS; i++)
                 if (left[i] < left[best])
@@ -221,7 +223,9 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
                 return 1;
             left[best] = INFINITY;
         }
-        j.limit = 4e8;
+        if (!(j.ws->left > 6e7))
+            break;
+        j.limit = fmin(4e8, j.ws->left);
     }
     return 0;
 }

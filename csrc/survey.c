@@ -158,33 +158,43 @@ static double block_sum(double *top, const double *e)
     return sum;
 }
 
+/* Cells as long as 0.2 between u and u + CELLS cells: does Y still, or already, say next to nothing there? */
+static int dull(const view *v, double u, double step)
+{
+    const ew_model *m = v->law->m;
+    const double end = u + CELLS * step, up = fmax(u, end), down = m->kind == EW_KIND_REPLACE ? fmin(u, end) : up;
+    const double y = (up - m->shift) / m->s, z = -(down - m->shift) / m->s, power = fabs(v->alpha) + fabs(v->t);
+    return power * m->odds * exp(fmin(700.0, y)) < 0.3 &&
+           (m->kind != EW_KIND_REPLACE || (fabs(v->beta) + fabs(v->t)) * m->odds * exp(fmin(700.0, z)) < 0.3);
+}
+
 /* log sum over the cells outside [from, to] of  (largest value) (stretch cell length + more) */
 static double add_up(const view *v, double from, double to, double stretch, double more)
 {
     const ew_law *law = v->law;
-    double d = fmin(0.2, 0.25 * law->m->s), sum = 0.0, top = LEAST;
-    if (law->far.width > 0.0)
-        d = fmin(d, 0.2 * law->far.width);
+    const double tapers = law->far.width > 0.0 ? 0.2 * law->far.width : INFINITY, close = fmin(fmin(0.2, 0.25 * law->m->s), tapers);
+    double sum = 0.0, top = LEAST;
     for (int sign = 1; sign >= -1; sign -= 2) {
-        const double step = sign * d;
         double u = sign > 0 ? to : from, e[CELLS];
-        for (int i = 0;; i++, u += CELLS * step) {
+        for (int i = 0;; i++) {
+            const double d = dull(v, u, sign * 0.2) ? 0.2 : close, step = sign * d;
             double here;
             integrand(e, v, u, step);
             add_weights(e, v, u, step);
-            const double s = block_sum(&here, e);
-            if (!(here < INFINITY) || i > 2000)
+            const double s = block_sum(&here, e) * (stretch * d + more);
+            if (!(here < INFINITY) || i > 200)
                 return INFINITY;
             sum = here > top ? sum * exp(top - here) + s : sum + s * exp(here - top);
             top = fmax(top, here);
+            u += CELLS * step;
             const double last = e[CELLS - 1];
-            if (falling(v, u + CELLS * step, sign) && (last < top - 10.0 || last <= LEAST)) {
-                sum += exp(fmax(last, LEAST) - top + log(1.0 / d + 1.0) + 1.0); /* a falling rest: at most 1/d + 1 times its first cell */
+            if (falling(v, u, sign) && (last < top - 10.0 || last <= LEAST)) { /* a falling rest: at most 1/d + 1 times its first cell */
+                sum += exp(fmax(last, LEAST) - top + log(1.0 / d + 1.0) + 1.0) * (stretch * d + more);
                 break;
             }
         }
     }
-    return top + log(sum * (stretch * d + more)) + 1e-9;
+    return top + log(sum) + 1e-9;
 }
 
 double ew_survey(const ew_law *law, int weight, double c, double t, double y)

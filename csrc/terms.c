@@ -23,7 +23,7 @@ static void log_power(double *logs, double *angles, double n, const double *re, 
     }
 }
 
-/* re, im = w; bre, bim = B/A, size = |B| */
+/* re, im = w; bre, bim = B/A, size >= |B| */
 EW_CLONES
 static void normalise(const ew_line_terms *v, double *re, double *im, double *bre, double *bim, double *size)
 {
@@ -38,7 +38,7 @@ static void normalise(const ew_line_terms *v, double *re, double *im, double *br
 #pragma omp simd
     for (int j = 0; j <= v->J; j++) {
         const double ar = 1.0 + re[j], ai = im[j], br = v->at->b0 + bre[j], bi = bim[j] + j * b_slope, d2 = ar * ar + ai * ai, d = by / (d2 > 1e-300 ? d2 : 1e-300);
-        size[j] = sqrt(br * br + bi * bi);
+        size[j] = fabs(br) + fabs(bi); /* their squares may underflow */
         bre[j] = (br * ar + bi * ai) * d;
         bim[j] = (bi * ar - br * ai) * d;
     }
