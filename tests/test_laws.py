@@ -138,22 +138,22 @@ def test_delta_is_convex_in_e_to_the_epsilon(run):
 
 @given(typical)
 @example(
-    dict(
-        sigma=2.5061731890062386,
-        q=9.055613029729378e-08,
-        steps=289360991,
-        delta=5.916208321103337e-262,
-        adjacency="remove",
-    )
+    {
+        "sigma": 2.5061731890062386,
+        "q": 9.055613029729378e-08,
+        "steps": 289360991,
+        "delta": 5.916208321103337e-262,
+        "adjacency": "remove",
+    }
 )
 @example(
-    dict(
-        sigma=2.6080696944200175,
-        q=1.0063640284706124e-10,
-        steps=38034756,
-        delta=2.6648456938514663e-275,
-        adjacency="replace_one",
-    )
+    {
+        "sigma": 2.6080696944200175,
+        "q": 1.0063640284706124e-10,
+        "steps": 38034756,
+        "delta": 2.6648456938514663e-275,
+        "adjacency": "replace_one",
+    }
 )
 def test_delta_of_epsilon(run):
     eps = bounds(run)
