@@ -27,8 +27,10 @@ def _map(figure, rows, fine, budget):
     bar.set_label("noise / signal of the whole run, per coordinate:  σ / (batch √steps)")
     if min(len(epochs), len(batches)) > 1:
         lines = axes.contour(batches, epochs, sigma, levels=8, colors="white", linewidths=0.9)
-        for label in axes.clabel(lines, fmt="σ = %.3g", fontsize=8):
-            label.set_path_effects([withStroke(linewidth=2, foreground="#444444")])
+        middles = [tuple(path[len(path) // 2]) for paths in lines.allsegs for path in paths if len(path) > 4]
+        labels = axes.clabel(lines, fmt="σ = %.3g", fontsize=8, inline=False, manual=middles)
+        for label in labels or ():
+            label.set(path_effects=[withStroke(linewidth=2, foreground="#444444")], clip_on=False, rotation=0)
     best = next(row for row in rows if row["best"])
     label = f"best of the table: batch {best['batch_size']}, epochs {best['epochs']}, σ {best['sigma']:.4f}"
     star = {"markersize": 15, "color": "#d7301f", "markeredgecolor": "white", "clip_on": False, "zorder": 5}

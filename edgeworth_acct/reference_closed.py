@@ -55,9 +55,11 @@ class Once(Enclosed):
             return sum((weight * _tail(u - centre) for weight, centre in components), arb(0))
 
         low, high = arb(-_FURTHEST), arb(_FURTHEST)
-        for _ in range(120):
-            middle = ((low + high) / 2).mid()
-            low, high = (middle, high) if law.loss(middle) < e else (low, middle)
+        while low < (middle := ((low + high) / 2).mid()) < high:
+            loss = law.loss(middle)
+            if not (loss < e or loss > e):  # as near as balls can tell
+                break
+            low, high = (middle, high) if loss < e else (low, middle)
         inside = chance(law.first, low) - e.exp() * chance(law.second, low)
         # the largest event lies between the half lines from low and from high
         beyond = chance(law.second, high) if law.loss(high) > e else arb(0)

@@ -18,7 +18,7 @@ from itertools import pairwise
 from edgeworth_acct.reference_balls import NotVerified, arb, disc, flint, log_of
 
 _ERRORS = (3e-11, 1e-13, 1e-17)  # over delta
-_LEFT, _RIGHT = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0), (0.15, 0.3, 0.5, 0.75, 1.0, 1.5)  # d/c
+_LEFT, _RIGHT = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0), (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.2)  # d/c
 _MOST_WORK, _MOST_NODES = 3e7, 2e5
 
 

@@ -204,3 +204,13 @@ def test_notes_come_under_the_checksum_and_prove_nothing():
     assert not ea.verify({**certificate, "notes": {"records": 8}})
     assert ea.verify(rewritten(certificate, notes={"records": 8}))
     assert "notes" not in (500 * SubsampledGaussian(1.0, 0.01)).certificate(1e-5)
+
+
+@pytest.mark.parametrize("adjacency", ["add_or_remove", "add", "remove", "replace_one"])
+@pytest.mark.parametrize(("sigma", "q", "delta"), [(7.277, 1.28e-4, 2e-6), (5.54, 1.18e-4, 1.5e-9), (0.4, 0.3, 1e-5)])
+def test_a_single_step_is_confirmed_as_narrowly_as_it_is_known(sigma, q, delta, adjacency):
+    certificate = (1 * SubsampledGaussian(sigma, q)).certificate(delta, adjacency=adjacency)
+    assert ea.verify(certificate)
+    certificate["epsilon"]["upper"] = certificate["epsilon"]["lower"] * (1 - 1e-12)
+    certificate["epsilon"]["lower"] = certificate["epsilon"]["upper"]
+    assert not ea.verify(certificate)
