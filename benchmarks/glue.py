@@ -209,7 +209,7 @@ def plot(output, file):
             100 * json.loads(path.read_text())["accuracy"], color="#666666", linestyle="--", label="not private"
         )
     axes.set(xlabel="true (certified) ε at δ = 1e-5", ylabel="accuracy on SST-2's development set (%)")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.1 * axes.get_xlim()[1])
     axes.grid(alpha=0.3)
     axes.set_title("MiniLM by noise: a point for each seed, a bar for their mean", fontsize=10, loc="left")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
