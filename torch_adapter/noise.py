@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 
 
 class Key:
@@ -52,28 +52,41 @@ class Key:
 def release_(totals, std, divisor, key):
     """Add independent N(0, std^2) noise to every coordinate and divide, in place.
 
-    On the CPU, blocks of 2^16 numbers are filled in parallel, each from a generator of its own, so that the result does
+    On the CPU, blocks of 2^18 numbers are filled in parallel, each from a generator of its own, so that the result does
     not depend on the number of threads.  On CUDA the noise comes from torch's Philox with 63 secret bits for each
     tensor.
     """
-    blocks = []
     for k, total in enumerate(totals):
         if total.is_cuda:
             generator = torch.Generator(total.device).manual_seed(key.integer(f"noise {k}"))
             total.add_(torch.empty_like(total).normal_(0.0, std, generator=generator)).div_(divisor)
-        elif total.device.type == "cpu":
-            blocks += [(part, key.generator(f"noise {k} {b}")) for b, part in enumerate(total.view(-1).split(_BLOCK))]
-        else:
+        elif total.device.type != "cpu":
             noise = torch.zeros(total.shape, dtype=total.dtype)
             release_([noise], std, 1.0, Key(key.derive(f"noise {k}")))
             total.add_(noise.to(total.device)).div_(divisor)
 
-    def release(block):
-        values, generator = block
-        values.add_(normal(generator, len(values), std, values.dtype)).div_(divisor)
+    def release(number, block):
+        sizes = [len(piece) for piece in block]
+        noise = normal(key.generator(f"noise of block {number}"), sum(sizes), std / divisor, block[0].dtype)
+        for piece, part in zip(block, noise.split(sizes)):
+            torch.add(part, piece, alpha=1 / divisor, out=piece)
 
+    blocks = _blocks([total for total in totals if total.device.type == "cpu"])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(release, blocks))
+        list(pool.map(release, range(len(blocks)), blocks))
+
+
+def _blocks(totals):
+    """The tensors' numbers in blocks of one type: lists of flat pieces, small tensors together."""
+    blocks, room = [], 0
+    for total in totals:
+        for piece in total.view(-1).split(_BLOCK):
+            if not blocks or room < len(piece) or blocks[-1][0].dtype != piece.dtype:
+                blocks.append([])
+                room = _BLOCK
+            blocks[-1].append(piece)
+            room -= len(piece)
+    return blocks
 
 
 def normal(generator, size, std, dtype):

@@ -116,7 +116,7 @@ def named_rms_norm(module, inputs, grads):
 def _root_mean_square(inputs, grads, dims, eps):
     inputs = wide(inputs)
     size = inputs.square().mean(tuple(range(-dims, 0)), keepdim=True) + eps
-    return {"weight": _summed(inputs * size.rsqrt() * wide(grads), dims)}
+    return {"weight": _summed((inputs * size.rsqrt()).mul_(wide(grads)), dims)}
 
 
 def group_norm(module, inputs, grads):
@@ -126,7 +126,7 @@ def group_norm(module, inputs, grads):
 
 
 def _scale_and_shift(normal, grads, dims):
-    return {"weight": _summed(normal * grads, dims), "bias": _summed(grads, dims)}
+    return {"bias": _summed(grads, dims), "weight": _summed(normal.mul_(grads), dims)}
 
 
 def _summed(tensor, dims):
