@@ -1,7 +1,7 @@
 /* alias.c - Chernoff bounds: of delta itself, and of its aliases, the terms of Poisson summation at distance x, 2 x, ..
  *
- * Bound    delta(eps + k x) e^{c k x} <= G(c2) e^{-c2 eps} m(c2) e^{-(c2 - c) k x} for any c2 > 0, m(c) = c^c/(1+c)^{1+c}; c2 > c for k > 0,
- *          c2 < c for k < 0 (MATH.md section 4).
+ * Bound    delta(eps + k x) e^{c k x} <= G(c2) e^{-c2 eps} m(c2) e^{-(c2 - c) k x} for any c2 > 0, m(c) =
+ *          c^c/(1+c)^{1+c}; c2 > c for k > 0, c2 < c for k < 0 (MATH.md section 4).
  */
 #include "rooms.h"
 
@@ -50,7 +50,8 @@ static double error_of(const bound *b, const ew_view *ln, const ew_nodes *nd)
     return ln->m->n * e < 0.5 ? 2.0 * ln->m->n * e : INFINITY;
 }
 
-/* The distance at which a side whose bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <= tol. */
+/* The distance at which a side whose bound at c +- d is e^v has aliases of e^tol: v - d x - log(1 - e^{-d x}) <=
+ * tol. */
 static double distance(double v, double d, double tol)
 {
     return fmax(3.0, v - tol + 0.052) / d; /* 0.052 >= -log(1 - e^-3) */
@@ -100,8 +101,10 @@ static bound best_above(const ew_view *ln, ew_nodes *nd, const ew_moments *at, d
     return best;
 }
 
-/* A bound below c of distance x at most, or the best there is: delta <= 1; log G, convex and 0 at 0, on the chord (without tapers); anew. */
-static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double eps, double scale, double tol)
+/* A bound below c of distance x at most, or the best there is: delta <= 1; log G, convex and 0 at 0, on the chord
+ * (without tapers); anew. */
+static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double eps, double scale,
+                        double tol)
 {
     const double c = ln->c;
     bound best = {.d = c, .v = -scale};
@@ -109,7 +112,8 @@ static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, d
         const double f = 1.0 - 0.25 * pow(0.35, fmax(0.0, i - 1.0));
         bound b;
         if (i == 0)
-            b = (bound){0.75 * c, bound_from(0.25 * ew_log_power(at, ln->m->n, ln->cls), 0.25 * c, eps, scale), c, at->m, 0.0};
+            b = (bound){0.75 * c, bound_from(0.25 * ew_log_power(at, ln->m->n, ln->cls), 0.25 * c, eps, scale), c,
+                        at->m, 0.0};
         else
             b = bound_at(ln, nd, at, (1.0 - f) * c, eps, scale);
         if (distance(b.v, b.d, tol) < distance(best.v, best.d, tol))
@@ -118,9 +122,10 @@ static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, d
     return best;
 }
 
-/* The distance x, at least half of `guess`, at which the aliases of both sides are e^{log_tol} together; 0: these nodes do not tell. */
-int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2, double eps,
-             double scale, double log_tol)
+/* The distance x, at least half of `guess`, at which the aliases of both sides are e^{log_tol} together; 0: these nodes
+ * do not tell. */
+int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2,
+             double eps, double scale, double log_tol)
 {
     const bound above = best_above(ln, nd, at, guess, x2, eps, scale, log_tol - 0.1);
     if (!isfinite(above.v))
@@ -134,7 +139,8 @@ int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments 
     return out->low <= log_tol + 0.3;
 }
 
-/* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too coarse. */
+/* log of a certain upper bound of delta(eps) from the coarse nodes of a law without tapers, INFINITY where they are too
+ * coarse. */
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
 {
     const ew_model *m = law->m;
@@ -144,5 +150,6 @@ double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp)
     if (!(err < 0.1 * m_c)) /* M <= 1.2 (1 + m0) is what the bound takes for granted */
         return INFINITY;
     const double k = m->n * log1p(sp->at.m0 * (1.0 + 1e-10) + 1.01 * (err + ew_ends(&ln, nd, EW_SMALL, sp->c, 0.0)));
-    return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) + 1e-11;
+    return k + 1e-12 * fabs(k) - sp->c * sp->eps * (1.0 - 4.0 * EW_U * copysign(1.0, sp->eps)) + ew_log_kernel(sp->c) +
+           1e-11;
 }

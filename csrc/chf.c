@@ -6,8 +6,8 @@
  *          The last mean is formed with relative accuracy (special.h), so n log of it is as accurate for any n.
  * Bound    quadrature  the nodes' sum errs by at most Q(t) M(c), Q(t) = 2 e^{y^2/2} C e^{k t y/s}/(e^{2 pi y/hu} - 1),
  *                      at M(c + i t): MATH.md section 2; C = cos(y/2s)^{-(a_- + b_-)}, k = 2 for replace, else 1.
- *                      At t = 0 it is the error of M(c); that of M'(c), for the mean alone, is at most 8 times the largest of it on
- *                      |z - c| = 1/8 (Cauchy)
+ *                      At t = 0 it is the error of M(c); that of M'(c), for the mean alone, is at most 8 times the
+ *                      largest of it on |z - c| = 1/8 (Cauchy)
  *          ends        beyond the nodes, by v^r <= 1 + q e^{rho w} with rho = r, or 1 for 0 < r < 1 (Jensen;
  *                      Bernoulli), and v^r <= (1-q)^r for r < 0: Gaussian tails.  The sum beyond [from, to] is below
  *                      the integral from one step less

@@ -8,7 +8,8 @@
 enum { EW_FOUND = 1, EW_NOT_FOUND = 0, EW_SHORT = -1 }; /* EW_SHORT: come again with a larger arena */
 
 /* delta(eps), eps = [0 .. count), falling or rising; out = lower, upper of each. */
-int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol, double smooth_rtol, ew_arena *arena);
+int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol,
+                 double smooth_rtol, ew_arena *arena);
 /* How an answer was found; errors are relative to delta. */
 enum { EW_BOUNDED, EW_ONCE, EW_LATTICE, EW_LINE, EW_SMOOTHED };
 typedef struct {
@@ -18,21 +19,25 @@ typedef struct {
 } ew_plan;
 
 /* plan: of the last line that the result rests on. */
-int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena);
+int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
+                   ew_arena *arena);
 int ew_run_log_mgf(double out[2], const ew_run *run, double c, ew_arena *arena);
 int ew_run_dominated(const ew_run *run, double eps, double log_delta, ew_arena *arena);
 
 /* run_slopes.c: tangent, one number per atom of the run, is a direction in which the weights of the mixtures move */
-int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol, double smooth_rtol, ew_arena *arena);
+int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol,
+                  double smooth_rtol, ew_arena *arena);
 
 /* run_nodes.c */
 enum { EW_SHIFTS = 9 };
 typedef struct {
     int count[2];
-    double d[2][EW_SHIFTS], v[2][EW_SHIFTS]; /* distances from c, up and down, and logs of the Chernoff bounds there over delta */
+    /* distances from c, up and down, and logs of the Chernoff bounds there over delta */
+    double d[2][EW_SHIFTS], v[2][EW_SHIFTS];
 } ew_shifts;
 typedef struct {
-    double *log_mod, *angle, *err, *size; /* of G(c + it)/G(c) without its Gaussian part; log1p of its relative error; what was added up */
+    /* of G(c + it)/G(c) without its Gaussian part; log1p of its relative error; what was added up */
+    double *log_mod, *angle, *err, *size;
 } ew_powers;
 void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double w2);
 double ew_alias_log(double *rate, const ew_shifts *s, double c, double x);
@@ -48,7 +53,8 @@ void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2
 
 /* run_lattice.c */
 int ew_lattice_delta(double out[2], const ew_run *run, double eps, double rtol, ew_arena *arena);
-int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol, ew_arena *arena);
+int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol,
+                       ew_arena *arena);
 
 /* run_line.c */
 int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double tol, double most, ew_arena *arena);

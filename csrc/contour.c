@@ -1,7 +1,7 @@
 /* contour.c - delta and epsilon from the nodes of a contour (line), certified.
  *
- * delta(eps) decreases, so an interval of epsilon is certified by two evaluations: delta(upper) <= delta <= delta(lower).
- * Both lie within a distance e of a point where the sum was formed with its rounding error, and
+ * delta(eps) decreases, so an interval of epsilon is certified by two evaluations: delta(upper) <= delta <=
+ * delta(lower). Both lie within a distance e of a point where the sum was formed with its rounding error, and
  *     |e^{-z e} - 1 + z e| <= |z e|^2 e^{|e| |Re z|} / 2
  * carries it over exactly.
  */
@@ -17,7 +17,8 @@ typedef struct {
 /* The sums over the nodes j with Re z = z[from]: [from, to). */
 EW_BODY void add_nodes(sums *s, const ew_contour *ct, double shift, int from, int to, int far)
 {
-    const double zr = ct->zr[from], e = exp(-zr * shift), unit = EW_U * (4.0 * fabs(zr * shift) + 8.0 + ct->count), spin = 6.0 * EW_U * fabs(shift), step = fabs(zr);
+    const double zr = ct->zr[from], e = exp(-zr * shift), unit = EW_U * (4.0 * fabs(zr * shift) + 8.0 + ct->count),
+                 spin = 6.0 * EW_U * fabs(shift), step = fabs(zr);
     const double *cr = ct->cr, *ci = ct->ci, *zi = ct->zi, *err = ct->err;
     double d0 = 0.0, d1 = 0.0, d2 = 0.0, curve = 0.0, round = 0.0, round1 = 0.0;
 #pragma omp simd reduction(+ : d0, d1, d2, curve, round, round1)
@@ -30,7 +31,8 @@ EW_BODY void add_nodes(sums *s, const ew_contour *ct, double shift, int from, in
         } else {
             ew_k_sincos(&sine, &cosine, t * shift);
         }
-        const double r = e * (cr[j] * cosine + ci[j] * sine), i = e * (ci[j] * cosine - cr[j] * sine), r1 = r * zr - i * t, i1 = r * t + i * zr;
+        const double r = e * (cr[j] * cosine + ci[j] * sine), i = e * (ci[j] * cosine - cr[j] * sine),
+                     r1 = r * zr - i * t, i1 = r * t + i * zr;
         const double size = fabs(r) + fabs(i), rounded = e * err[j] + size * (unit + spin * t);
         d0 += r;
         d1 += r1;
@@ -50,7 +52,8 @@ EW_BODY void add_nodes(sums *s, const ew_contour *ct, double shift, int from, in
 EW_CLONES
 static void gather(sums *s, const ew_contour *ct, double shift)
 {
-    const double e0 = ct->moving != 0.0 ? ct->moving * exp(shift) : 0.0, rise = ct->moving != 0.0 ? ct->moving * expm1(shift) : 0.0;
+    const double e0 = ct->moving != 0.0 ? ct->moving * exp(shift) : 0.0,
+                 rise = ct->moving != 0.0 ? ct->moving * expm1(shift) : 0.0;
     *s = (sums){ct->fixed - rise, e0, -e0, fabs(e0), 0.0, 0.0};
     s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(rise));
     for (int from = 0, to; from < ct->count; from = to) { /* line by line */
@@ -82,11 +85,12 @@ void ew_contour_delta(double out[2], const ew_contour *ct, double eps)
     out[1] = fmin(1.0, ew_up(raw[1] * f * (1.0 + 2 * EW_U)));
 }
 
-/* 1: [out[0], out[1]] holds epsilon(delta), not yet floored at 0.  0: the point moved too far from eps0 (in *moved: prepare
- * the contour there and come back), or no certificate. */
+/* 1: [out[0], out[1]] holds epsilon(delta), not yet floored at 0.  0: the point moved too far from eps0 (in *moved:
+ * prepare the contour there and come back), or no certificate. */
 int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, double log_delta)
 {
-    const double target = exp(log_delta - ct->log_scale), rel = 2.0 * EW_U * (fabs(log_delta) + fabs(ct->log_scale) + 4.0);
+    const double target = exp(log_delta - ct->log_scale),
+                 rel = 2.0 * EW_U * (fabs(log_delta) + fabs(ct->log_scale) + 4.0);
     double shift = 0.0, lo = -INFINITY, hi = INFINITY;
     sums s;
     for (int i = 0;; i++) { /* Newton on log delta with its curvature (third order), kept inside a bracket */
@@ -96,7 +100,8 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         if (isnan(f))
             return 0;
         const double wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * (s.round + ct->low) / fabs(s.d1));
-        if ((isfinite(f) && (fabs(step) <= wanted || 0.5 * step * step * s.curve <= 0.01 * (s.round + ct->low))) || i == 60)
+        if ((isfinite(f) && (fabs(step) <= wanted || 0.5 * step * step * s.curve <= 0.01 * (s.round + ct->low))) ||
+            i == 60)
             break;
         if (f > 0.0)
             lo = shift;
@@ -131,7 +136,8 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
     const double hi_target = target * (1.0 - rel), lo_target = target * (1.0 + rel), here = ct->eps0 + shift;
     const double least = 4.0 * EW_U * fabs(here) + 1e-300, grow = exp(ct->rate * fabs(shift)) * (1.0 + 1e-12);
     const double top = s.round + ct->high * grow, bottom = s.round + ct->low * grow, r = ct->scale_err;
-    /* outward from where the tangent meets the target, on either side of `here`: delta(here + up) <= delta <= delta(here - down) */
+    /* outward from where the tangent meets the target, on either side of `here`: delta(here + up) <= delta <=
+     * delta(here - down) */
     double up = ((s.d0 + top) * (1.0 + r) - hi_target) / s.d1, down = (lo_target - (s.d0 - bottom) * (1.0 - r)) / s.d1;
     up += 0.001 * fabs(up + down) + least;
     down += 0.001 * fabs(up + down) + least;
@@ -139,11 +145,14 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
     for (int i = 0; i < 6 && ok != 3; i++) { /* usually once */
         const double gu = exp(ct->rate * fabs(up)), gd = exp(ct->rate * fabs(down)), width = fabs(up + down);
         ok = 0;
-        if ((s.d0 - up * s.d1 + fabs(up) * s.round1 + 0.51 * up * up * s.curve * gu + top * gu) * (1.0 + r) <= hi_target)
+        if ((s.d0 - up * s.d1 + fabs(up) * s.round1 + 0.51 * up * up * s.curve * gu + top * gu) * (1.0 + r) <=
+            hi_target)
             ok |= 1;
         else
             up += 0.2 * width + least;
-        if ((s.d0 + down * s.d1 - fabs(down) * s.round1 - 0.51 * down * down * s.curve * gd - bottom * gd) * (1.0 - r) >= lo_target)
+        if ((s.d0 + down * s.d1 - fabs(down) * s.round1 - 0.51 * down * down * s.curve * gd - bottom * gd) *
+                (1.0 - r) >=
+            lo_target)
             ok |= 2;
         else
             down += 0.2 * width + least;

@@ -1,10 +1,11 @@
 /* core.h - what the rooms of the core share: unit roundoff, outward rounding, the model, the quadrature nodes.
  *
  * Order of the rooms, lower ones know nothing of higher ones:
- *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) -> decay (tail of the
- *     characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate, rounding, terms, line (trapezoidal inversion),
- *     closed (closed forms) -> contour (delta and epsilon from the nodes) -> far, counted, split (which steps share a line)
- *     -> route (one direction), dominated (is it the smaller one?) -> solve (the public functions)
+ *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) ->
+ *     decay (tail of the characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate,
+ *     rounding, terms, line (trapezoidal inversion), closed (closed forms) -> contour (delta and epsilon from the
+ *     nodes) -> far, counted, split (which steps share a line) -> route (one direction), dominated (is it the smaller
+ *     one?) -> solve (the public functions)
  */
 #ifndef EW_CORE_H
 #define EW_CORE_H
@@ -14,8 +15,9 @@
 #define EW_U 0x1p-53                   /* unit roundoff of a double */
 #define EW_PI 0x1.921fb54442d18p+1     /* pi */
 #define EW_LOG_2PI 0x1.d67f1c864beb5p+0 /* log(2 pi) = 1.8378770664093454836 */
-#define EW_KMAX 32840                  /* most quadrature nodes; not near a power of two: arrays side by side must not share cache sets */
-#define EW_JMAX 65608                  /* most contour nodes; likewise */
+/* Not near powers of two: arrays side by side must not share cache sets. */
+#define EW_KMAX 32840 /* most quadrature nodes */
+#define EW_JMAX 65608 /* most contour nodes */
 
 /* One binary that uses the vector unit of the machine it meets. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
@@ -61,7 +63,8 @@ typedef struct {
 enum { EW_SMALL, EW_MID, EW_CLASSES };
 typedef struct {
     const ew_model *m;
-    int edge;                  /* add: losses and epsilon counted from the largest loss, so that M(c) <= 1 cannot overflow */
+    /* add: losses and epsilon counted from the largest loss, so that M(c) <= 1 cannot overflow */
+    int edge;
     ew_taper split, far, left; /* left: replace only, mirrored; what it leaves out is an error */
 } ew_law;
 
@@ -79,12 +82,14 @@ typedef struct {
     double *wc[EW_CLASSES];  /* w class */
     double *p[EW_CLASSES];   /* tilted weights  w class e^{c loss} */
     int tapered, split, edge;
-    double out, out_gap; /* mass of the steps that are not small under the first law; the same minus that under the second */
+    /* mass of the steps that are not small under the first law; the same minus that under the second */
+    double out, out_gap;
 } ew_nodes;
 
 enum { EW_ARRAYS = 16 };
 
-/* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0, b1, b2 = M(c), M'(c), M''(c) of the mid ones. */
+/* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0, b1, b2 = M(c), M'(c),
+ * M''(c) of the mid ones. */
 typedef struct {
     double c, m, m0, m1, m2, b0, b1, b2;
 } ew_moments;
@@ -96,7 +101,8 @@ typedef struct {
     double turn[8][EW_KMAX];        /* recurrences along the contour */
     double sums[4][EW_JMAX];
     double node[5][2 * EW_JMAX];    /* contour nodes */
-    double left;                    /* what may still be spent, in quadrature times contour nodes: 6e7 are about 50 ms */
+    /* what may still be spent, in quadrature times contour nodes: 6e7 are about 50 ms */
+    double left;
 } ew_scratch;
 
 /* round.c */
@@ -108,7 +114,8 @@ double ew_lse(double a, double b);  /* log(e^a + e^b) */
 /* taper.c */
 double ew_taper_log(const ew_taper *t, double u, int above);                                 /* log chi, log(1 - chi) */
 void ew_taper_add(double *log_w, const ew_taper *t, const double *u, double sign, int above, int count);
-void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, double y, int above, int count); /* >= log |.| on cells, |Im u| = y */
+/* >= log |.| on cells, |Im u| = y */
+void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, double y, int above, int count);
 
 /* model.c */
 void ew_model_init(ew_model *m, int kind, double sigma, double q, double n);
@@ -116,6 +123,7 @@ void ew_nodes_bind(ew_nodes *nd, double (*arrays)[EW_KMAX]);
 int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, double to); /* 0: too many */
 void ew_moments_at(ew_moments *out, ew_nodes *nd, double c);
 double ew_mgf_less_1(const ew_nodes *nd, double c);
-double ew_excess(const ew_nodes *nd, const ew_moments *at, double d);         /* M(c+d) - M(c), d > 0, from the weights p at c */
+/* M(c+d) - M(c), d > 0, from the weights p at c */
+double ew_excess(const ew_nodes *nd, const ew_moments *at, double d);
 
 #endif

@@ -4,23 +4,24 @@
  *
  *     |phi_c(t)| <= E_c[e^psi],  psi = theta^2 s^2/2 + (1+c) log|v_theta/v|_+ - c log|v_theta/v|_- - t (arg_+ + arg_-)
  *
- *          (remove: the + parts alone, add: -c log and one arg) for every t >= T when psi is taken at T, because both args
- *          are >= 0.  Any 0 < theta < pi/2 is valid.
- * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so the
- *          n-th power is meaningful for any n.
- * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta = log(v_theta/v_{-theta})/(2i).
- *          On Im u = alpha s, alpha >= 0 (alpha < 0 alike), |phi| grows by e^{alpha^2 s^2/2}, |v_theta| becomes the geometric
- *          mean of |v_{theta+alpha}| and |v_{theta-alpha}|, arg v_theta becomes (arg v_{theta+alpha} - arg v_{alpha-theta})/2
- *          =: b/2.
- * Lemma    b >= 0 for 0 <= theta <= pi/2, 0 <= alpha <= pi/2, theta + alpha < pi.  With v_x = (1-q)(1 + Y e^{ix}), Y >= 0,
- *          e^{ib} is a positive multiple of w = (1 + Y e^{i(theta+alpha)})(1 + Y e^{i(theta-alpha)}), and
- *              w = 1 + 2 Y cos alpha e^{i theta} + Y^2 e^{2 i theta},   Im w = 2 Y sin theta (cos alpha + Y cos theta) >= 0.
+ *          (remove: the + parts alone, add: -c log and one arg) for every t >= T when psi is taken at T, because both
+ *          args are >= 0.  Any 0 < theta < pi/2 is valid.
+ * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so
+ *          the n-th power is meaningful for any n.
+ * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta =
+ *          log(v_theta/v_{-theta})/(2i). On Im u = alpha s, alpha >= 0 (alpha < 0 alike), |phi| grows by e^{alpha^2
+ *          s^2/2}, |v_theta| becomes the geometric mean of |v_{theta+alpha}| and |v_{theta-alpha}|, arg v_theta becomes
+ *          (arg v_{theta+alpha} - arg v_{alpha-theta})/2 =: b/2.
+ * Lemma    b >= 0 for 0 <= theta <= pi/2, 0 <= alpha <= pi/2, theta + alpha < pi.  With v_x = (1-q)(1 + Y e^{ix}), Y >=
+ *          0, e^{ib} is a positive multiple of w = (1 + Y e^{i(theta+alpha)})(1 + Y e^{i(theta-alpha)}), and
+ *              w = 1 + 2 Y cos alpha e^{i theta} + Y^2 e^{2 i theta},   Im w = 2 Y sin theta (cos alpha + Y cos theta)
+ *              >= 0.
  *          Neither factor vanishes, so b is continuous in Y, and b = 0 at Y = 0: it never leaves [0, pi].
- *          Beyond alpha = pi/2 it does (Y small); there arg v_x in [0, x] for 0 <= x < pi gives b >= -(alpha - theta)_+.
- *          Hence the strip of the trapezoidal rule may do without the factor in T, or with e^{T (alpha - theta)_+/2} for each
- *          v.  No tapers (line.c): |v_x| <= v under positive powers, |v_x| >= v cos(x/2) under negative ones (-c of add and
- *          replace), so the integral there is at most M(c) e^{(theta^2 + alpha^2) s^2/2} C, C = 1 (remove) or
- *          cos((theta + alpha)/2)^{-c}.  Tapers: survey.c, cell by cell, theta + alpha <= 3/2.
+ *          Beyond alpha = pi/2 it does (Y small); there arg v_x in [0, x] for 0 <= x < pi gives b >= -(alpha -
+ *          theta)_+. Hence the strip of the trapezoidal rule may do without the factor in T, or with e^{T (alpha -
+ *          theta)_+/2} for each v.  No tapers (line.c): |v_x| <= v under positive powers, |v_x| >= v cos(x/2) under
+ *          negative ones (-c of add and replace), so the integral there is at most M(c) e^{(theta^2 + alpha^2) s^2/2}
+ *          C, C = 1 (remove) or cos((theta + alpha)/2)^{-c}.  Tapers: survey.c, cell by cell, theta + alpha <= 3/2.
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -31,7 +32,8 @@ EW_CLONES
 double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL], *dp = nd->dp, *dm = nd->dm;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL],
+                 *dp = nd->dp, *dm = nd->dm;
     double d = 0.0, v = 0.0, sum = 0.0;
 #pragma omp simd reduction(+ : d, v, sum)
     for (int i = 0; i < nd->count; i++) { /* dm = 0 unless replace */
@@ -54,10 +56,12 @@ static inline double turned(double *arg, double d, double co, double si, double 
 }
 
 EW_CLONES
-double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack)
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T,
+                       double *slack)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL], *dp = nd->dp, *dm = nd->dm;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL],
+                 *dp = nd->dp, *dm = nd->dm;
     const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
     const double g = 0.5 * theta * theta * m->s * m->s;
     double sum = 0.0, size = 0.0;
@@ -89,12 +93,14 @@ double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *a
     const double s = law->m->s, widest = fmin(1.5 - theta, law->far.width > 0.0 ? 0.75 * law->far.width / s : 1.5);
     double err = INFINITY;
     for (double alpha = fmin(widest, 9.0 / s); alpha > fmax(0.05 * theta, 1e-3 * widest); alpha *= 0.6) {
-        const double e = ew_survey_turned(law, at->c, theta, alpha) - log(expm1(2.0 * EW_PI * alpha * s / nd->hu)) + log(2.0);
+        const double e =
+            ew_survey_turned(law, at->c, theta, alpha) - log(expm1(2.0 * EW_PI * alpha * s / nd->hu)) + log(2.0);
         if (e > err)
             break;
         err = e;
     }
-    double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
+    double sum =
+        exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
     if (law->far.width > 0.0 || law->left.width > 0.0)
         sum += exp(ew_survey(law, EW_MORE, at->c, -T, theta * s));
     return sum / at->m;

@@ -1,9 +1,11 @@
-/* dominated.c - is delta(eps) below a given delta for certain?  One Chernoff bound  delta(eps) <= e^{n K(c) - c eps} m(c)  says so, any c > 0.
+/* dominated.c - is delta(eps) below a given delta for certain?  One Chernoff bound  delta(eps) <= e^{n K(c) - c eps}
+ * m(c)  says so, any c > 0.
  *
- * Taylor   add: M(c) = E[(1+x)^{-c}] under the second law, x = v - 1 = q (e^y - 1) >= -q, E x = 0.  R = (1+x)^{-c} - 1 + c x is at most
+ * Taylor   add: M(c) = E[(1+x)^{-c}] under the second law, x = v - 1 = q (e^y - 1) >= -q, E x = 0.  R = (1+x)^{-c} - 1
+ *          + c x is at most
  *              x^2 c (c+1)/2 (1-q)^{-c-2},  and at most  c x  where x >= 0,
- *          the second where x > 2/(c+1): M(c) - 1 <= E R in closed form, from E e^y above a threshold and E (e^y - 1)^2 below
- *          it, both a little enlarged: their parts E 1 stand for the whole line.
+ *          the second where x > 2/(c+1): M(c) - 1 <= E R in closed form, from E e^y above a threshold and E (e^y - 1)^2
+ *          below it, both a little enlarged: their parts E 1 stand for the whole line.
  */
 #include "rooms.h"
 #include "special.h"
@@ -19,7 +21,8 @@ static double normal(double x)
 static double taylor(const ew_model *m, double c, double eps)
 {
     const double s = m->s, q = m->q, v = 1.0 / (s * s), u = s * log1p(2.0 / ((c + 1.0) * q)) + 0.5 / s;
-    const double growth = exp(v), above = normal(1.0 / s - u), square = growth * normal(u - 2.0 / s) - 1.0 + 2.0 * above;
+    const double growth = exp(v), above = normal(1.0 / s - u),
+                 square = growth * normal(u - 2.0 / s) - 1.0 + 2.0 * above;
     const double curve = 0.5 * c * (c + 1.0) * exp(-(c + 2.0) * m->log1mq);
     const double most = curve * q * q * (square + 1e-14 * (growth + 3.0)) + c * q * (above + 1e-14);
     return m->n * log1p(most * (1.0 + 1e-9)) * (1.0 + 1e-9) - c * eps * (1.0 - 1e-9) + ew_log_kernel(c) + 1e-9;

@@ -54,8 +54,9 @@ size_t ew_work_size(void);
  *
  * Formula  delta(eps) = E[(1 - exp(eps - S))_+], S = sum of `steps` privacy losses; epsilon is its inverse.
  * Domain   sigma in [0.1, 1e4], q in [1e-12, 1], steps in [1, 1e13], delta in [1e-300, 0.99].
- * Bound    ew_epsilon: upper - lower <= rtol * upper is aimed at; wider where epsilon is so close to 0 that delta cannot resolve it, and
- *          where the cancellation between large and small steps (split.c) costs more digits than a double has.
+ * Bound    ew_epsilon: upper - lower <= rtol * upper is aimed at; wider where epsilon is so close to 0 that delta
+ *          cannot resolve it, and where the cancellation between large and small steps (split.c) costs more digits than
+ *          a double has.
  * Errors   the EW_BAD_* of each argument; EW_PRECISION outside Domain.
  */
 EW_CHECKED ew_status ew_epsilon(double out[2], double sigma, double q, int64_t steps, double delta,

@@ -1,4 +1,5 @@
-/* far.c - how far out a step is big: where the taper `far` of a law stands, and what leaving big steps to a count costs (split.c). */
+/* far.c - how far out a step is big: where the taper `far` of a law stands, and what leaving big steps to a count costs
+ * (split.c). */
 #include "split.h"
 #include "kernels.h"
 #include "special.h"
@@ -15,7 +16,8 @@ double ew_rare_from(const ew_model *m, double log_mass)
 /* The law with its far tail cut off, where all of it is an error of e^{log_mass} at most: add it to the upper end. */
 ew_law ew_capped(const ew_model *m, double log_mass)
 {
-    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width; /* 3 widths further in, 1 - chi < 1e-170 */
+    /* 3 widths further in, 1 - chi < 1e-170 */
+    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width;
     ew_law law = {.m = m, .far = {at, width}};
     if (m->kind == EW_KIND_REPLACE)
         law.left = (ew_taper){-at, width};
@@ -25,7 +27,15 @@ ew_law ew_capped(const ew_model *m, double log_mass)
 ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
 {
     const double scale = m->kind == EW_KIND_ADD ? fmin(fabs(eps), -m->n * m->log1mq - eps) : fabs(eps);
-    return (ew_job){.m = m, .margin = fmax(0.0, scale) / fmax(1.0, -log_delta), .eps = eps, .log_delta = log_delta, .tol = tol, .width = fmin(1.0, 0.7 * m->s), .ws = ws, .limit = fmin(6e7, fmax(2e6, ws->left)), .big = -INFINITY};
+    return (ew_job){.m = m,
+                    .margin = fmax(0.0, scale) / fmax(1.0, -log_delta),
+                    .eps = eps,
+                    .log_delta = log_delta,
+                    .tol = tol,
+                    .width = fmin(1.0, 0.7 * m->s),
+                    .ws = ws,
+                    .limit = fmin(6e7, fmax(2e6, ws->left)),
+                    .big = -INFINITY};
 }
 
 int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu)
@@ -45,17 +55,21 @@ double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, do
     ew_moments at;
     ew_moments_at(&at, nd, -s);
     double err = INFINITY;
-    for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0); y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
-        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) / expm1(2.0 * EW_PI * y / nd->hu));
+    for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0);
+         y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
+        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) /
+                            expm1(2.0 * EW_PI * y / nd->hu));
     err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
     const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
     return n * err < 0.2 * at.m ? v : NAN;
 }
 
-/* What a big step of loss L still misses: E[(e^{x - S'} - 1)_+], x = eps - L, S' the sum of the other losses, is at most
- *     min over s of  m(s-1) e^{s x} M(-s)^{n-1},        M of the others; or, all of them to the right of u = -a but for a chance:
- *     e^x Q(some other one to the left) + min over s of  m(s-1) e^{s x} M_a(-s)^{n-1},        since E[e^{-S'}; A] = Q(A),
- *     M_a(-s) = E[e^{-s Y}; u > -a] <= 1 + E[e^{-s Y} - 1 + s Y; u > -a]        (replace: Q is the likelier one to the left of -a). */
+/* What a big step of loss L still misses: E[(e^{x - S'} - 1)_+], x = eps - L, S' the sum of the other losses, is at
+ * most
+ *     min over s of  m(s-1) e^{s x} M(-s)^{n-1},        M of the others; or, all of them to the right of u = -a but for
+ *     a chance: e^x Q(some other one to the left) + min over s of  m(s-1) e^{s x} M_a(-s)^{n-1},        since
+ *     E[e^{-S'}; A] = Q(A), M_a(-s) = E[e^{-s Y}; u > -a] <= 1 + E[e^{-s Y} - 1 + s Y; u > -a]        (replace: Q is
+ *     the likelier one to the left of -a). */
 enum { BACK = 10, CAPS = 4 };
 typedef struct {
     int caps;
@@ -91,9 +105,11 @@ static double bracket(const double *w, const double *loss, double s, int from, i
 static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
 {
     const ew_model *m = j->m;
-    const double n = m->n - 1.0, last = nd->u[nd->count - 1], ratio = pow(50.0 / fmin(1.0, fabs(j->eps) + 1e-12), 1.0 / (BACK - 1));
+    const double n = m->n - 1.0, last = nd->u[nd->count - 1],
+                 ratio = pow(50.0 / fmin(1.0, fabs(j->eps) + 1e-12), 1.0 / (BACK - 1));
     const double beyond = exp(ew_log_ndtr(-last)) + m->q * exp(ew_log_ndtr(1.0 / m->s - last));
-    double left = exp(ew_log_ndtr(nd->u[0])) + m->q * exp(ew_log_ndtr(nd->u[0] + 1.0 / m->s)), want = log(j->tol) - 2.0 + log(fmin(1.0, fabs(j->eps) + 1e-12)) - 16.0;
+    double left = exp(ew_log_ndtr(nd->u[0])) + m->q * exp(ew_log_ndtr(nd->u[0] + 1.0 / m->s)),
+           want = log(j->tol) - 2.0 + log(fmin(1.0, fabs(j->eps) + 1e-12)) - 16.0;
     t->caps = 0;
     for (int k = 0; k + 1 < nd->count && nd->u[k + 1] < 0.0 && t->caps < CAPS; k++) { /* Q-mass left of node k + 1 */
         const double more = 1.01 * fmax(nd->w[k] * exp(-nd->loss[k]), nd->w[k + 1] * exp(-nd->loss[k + 1]));
@@ -102,7 +118,9 @@ static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
             t->q[t->caps] = n * left;
             for (int i = 0; i < BACK; i++, s *= ratio) {
                 t->tilt[i] = s;
-                t->back[t->caps][i] = n * log1p(1.01 * bracket(nd->w, nd->loss, s, k, nd->count - 1) + s * nd->loss[nd->count - 1] * 2.0 * beyond) + ew_log_kernel(s - 1.0);
+                t->back[t->caps][i] = n * log1p(1.01 * bracket(nd->w, nd->loss, s, k, nd->count - 1) +
+                                                s * nd->loss[nd->count - 1] * 2.0 * beyond) +
+                                      ew_log_kernel(s - 1.0);
             }
             t->caps++;
             want += 16.0 / (CAPS - 1);
@@ -115,7 +133,8 @@ static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
 static void missing(double *e, const ew_job *j, const ew_nodes *nd, const lower_tail *tail)
 {
     const ew_model *m = j->m;
-    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin, eps = j->eps + j->margin;
+    const double edge = (m->n - 1.0) * m->log1mq, gap = -m->n * m->log1mq - j->eps + j->margin,
+                 eps = j->eps + j->margin;
     for (int k = 0; k < nd->count; k++) {
         const double x = eps - nd->loss[k];
         if (m->kind == EW_KIND_ADD) {
@@ -136,7 +155,8 @@ static void missing(double *e, const ew_job *j, const ew_nodes *nd, const lower_
     }
 }
 
-/* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that allows. */
+/* The far taper that makes the error of the big steps a fraction of the tolerance, as far to the left as that
+ * allows. */
 int ew_place_far(ew_law *law, ew_job *j)
 {
     const ew_model *m = j->m;
@@ -157,7 +177,8 @@ int ew_place_far(ew_law *law, ew_job *j)
         return 0;
     if (m->kind == EW_KIND_REPLACE && !j->rare)
         tail_of_replace(&tail, j, &nd);
-    double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL]; /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
+    /* w e(eps - L); e falls with u (add: rises with the loss), 1 - chi rises */
+    double *cost = nd.p[EW_MID], *chi = nd.p[EW_SMALL];
     missing(cost, j, &nd, &tail);
     for (int k = 0; k + 1 < nd.count; k++) /* at most this much on the cell to the right of a node, 1 - chi apart */
         cost[k] *= nd.u[k] * nd.u[k + 1] <= 0.0 ? 1.0 : fmax(nd.w[k], nd.w[k + 1]);
@@ -169,7 +190,9 @@ int ew_place_far(ew_law *law, ew_job *j)
     for (int i = 0; i < 14; i++) {
         const double at = i == 0 ? hi : 0.5 * (lo + hi);
         const ew_taper t = {at, j->width};
-        int first = 0, last; /* further left 1 - chi < 1e-100, further right it is nearly 1; beyond the last node: below the tolerance by place of top */
+        /* further left 1 - chi < 1e-100, further right it is nearly 1; beyond the last node: below the tolerance by
+         * place of top */
+        int first = 0, last;
         while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
             first++;
         for (last = first; last + 1 < nd.count && nd.u[last] < at + 3.0 * j->width; last++)
@@ -192,7 +215,8 @@ int ew_place_far(ew_law *law, ew_job *j)
         j->big = log(m->n * ew_above(chi, &law->far, nd.u, cost, nd.count)) - j->log_delta;
     }
     law->left = whole.left;
-    j->high += exp(at_hi + log(m->n) - j->log_delta) + (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
+    j->high += exp(at_hi + log(m->n) - j->log_delta) +
+               (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
     return 1;
 }
 

@@ -1,9 +1,11 @@
 /* kernels.h - elementary functions without branches or calls: a loop over them becomes vector code.
  *
  * Why      libm costs 40 to 100 instructions a call; four of these side by side cost as much as one.
- * Bound    errors in units of u = 2^-53, relative unless it says absolute, in round-to-nearest without contraction; tests/test_kernels.py
- *          reads Domain and Bound.  None sets errno or fails; outside Domain the value means nothing, NaN in gives NaN out.
- * Source   Taylor series after the classic reductions (Muller, Elementary Functions, 3rd ed., ch. 11); W. Kahan's correction of log1p.
+ * Bound    errors in units of u = 2^-53, relative unless it says absolute, in round-to-nearest without contraction;
+ *          tests/test_kernels.py reads Domain and Bound.  None sets errno or fails; outside Domain the value means
+ *          nothing, NaN in gives NaN out.
+ * Source   Taylor series after the classic reductions (Muller, Elementary Functions, 3rd ed., ch. 11); W. Kahan's
+ *          correction of log1p.
  */
 #ifndef EW_KERNELS_H
 #define EW_KERNELS_H
@@ -27,15 +29,17 @@ static inline double ew_double(uint64_t b)
 }
 
 #define EW_TO_INT 0x1.8p+52            /* adding it rounds to an integer, which then stands in the low bits */
-#define EW_LN2_HI 0x1.62e42fefa38p-1   /* log 2 in two parts; the first has 42 bits: its multiples up to 2^11 are exact */
+#define EW_LN2_HI 0x1.62e42fefa38p-1   /* log 2 in two parts; the first has 42 bits: 2^11 times it is exact */
 #define EW_LN2_LO 0x1.ef35793c7673p-45
 
 /* exp(r) - 1 - r, |r| <= 1: Taylor, even and odd powers apart; what is cut off is below 2^-60 of the value. */
 static inline double ew_k_tail(double r)
 {
     const double w = r * r, w2 = w * w;
-    const double e0 = 1.0 / 2 + w * (1.0 / 24), e1 = 1.0 / 720 + w * (1.0 / 40320), e2 = 1.0 / 3628800 + w * (1.0 / 479001600), e3 = 1.0 / 87178291200 + w * (1.0 / 20922789888000);
-    const double o0 = 1.0 / 6 + w * (1.0 / 120), o1 = 1.0 / 5040 + w * (1.0 / 362880), o2 = 1.0 / 39916800 + w * (1.0 / 6227020800), o3 = 1.0 / 1307674368000 + w * (1.0 / 355687428096000);
+    const double e0 = 1.0 / 2 + w * (1.0 / 24), e1 = 1.0 / 720 + w * (1.0 / 40320),
+                 e2 = 1.0 / 3628800 + w * (1.0 / 479001600), e3 = 1.0 / 87178291200 + w * (1.0 / 20922789888000);
+    const double o0 = 1.0 / 6 + w * (1.0 / 120), o1 = 1.0 / 5040 + w * (1.0 / 362880),
+                 o2 = 1.0 / 39916800 + w * (1.0 / 6227020800), o3 = 1.0 / 1307674368000 + w * (1.0 / 355687428096000);
     const double even = (e0 + w2 * e1) + (w2 * w2) * (e2 + w2 * (e3 + w2 * (1.0 / 6402373705728000)));
     const double odd = (o0 + w2 * o1) + (w2 * w2) * (o2 + w2 * (o3 + w2 * (1.0 / 121645100408832000)));
     return w * (even + r * odd);
@@ -71,8 +75,10 @@ static inline double ew_k_expm1(double x)
     const double a = (1.0 / 2 + r * (1.0 / 6)) + w * (1.0 / 24 + r * (1.0 / 120));
     const double b = (1.0 / 720 + r * (1.0 / 5040)) + w * (1.0 / 40320 + r * (1.0 / 362880));
     const double d = (1.0 / 3628800 + r * (1.0 / 39916800)) + w * (1.0 / 479001600 + r * (1.0 / 6227020800));
-    const double p = r + w * (a + w2 * (b + w2 * d)), half = ew_double(0x3fe0000000000000u + (ew_bits(t) << 52)); /* 2^{k-1} */
-    const double y = 2.0 * (half * p + (half - 0.5)); /* (e^r - 1) 2^k + (2^k - 1); the two cancel by a factor 3 at most, at k = +-1 */
+    /* 2^{k-1} */
+    const double p = r + w * (a + w2 * (b + w2 * d)), half = ew_double(0x3fe0000000000000u + (ew_bits(t) << 52));
+    /* (e^r - 1) 2^k + (2^k - 1); the two cancel by a factor 3 at most, at k = +-1 */
+    const double y = 2.0 * (half * p + (half - 0.5));
     return x > 709.7 ? INFINITY : y;
 }
 
@@ -85,7 +91,9 @@ static inline double ew_k_log_of(double u, double exact, double extra)
     const double m = ew_double(ew_bits(u) - ((shifted - 1023u) << 52));
     const double f = k == 0.0 ? exact : m - 1.0, c = k == 0.0 ? 0.0 : extra;
     const double s = f / (2.0 + f), z = s * s, z2 = z * z, z4 = z2 * z2;
-    const double p = ((2.0 / 3 + z * (2.0 / 5)) + z2 * (2.0 / 7 + z * (2.0 / 9))) + z4 * (((2.0 / 11 + z * (2.0 / 13)) + z2 * (2.0 / 15 + z * (2.0 / 17))) + z4 * ((2.0 / 19 + z * (2.0 / 21)) + z2 * (2.0 / 23)));
+    const double p = ((2.0 / 3 + z * (2.0 / 5)) + z2 * (2.0 / 7 + z * (2.0 / 9))) +
+                     z4 * (((2.0 / 11 + z * (2.0 / 13)) + z2 * (2.0 / 15 + z * (2.0 / 17))) +
+                           z4 * ((2.0 / 19 + z * (2.0 / 21)) + z2 * (2.0 / 23)));
     /* log(1+f) = 2 atanh s = 2 s + s z p, and 2 s = f - s f */
     const double tail = s * (z * p - f);
     return k * EW_LN2_HI + (f + (tail + (k * EW_LN2_LO + c)));
@@ -102,8 +110,10 @@ static inline double ew_k_log1p(double x)
 static inline double ew_k_atan_small(double t)
 {
     const double z = t * t, z2 = z * z, z4 = z2 * z2;
-    const double a = (-1.0 / 3 + z * (1.0 / 5)) + z2 * (-1.0 / 7 + z * (1.0 / 9)), b = (-1.0 / 11 + z * (1.0 / 13)) + z2 * (-1.0 / 15 + z * (1.0 / 17));
-    const double c = (-1.0 / 19 + z * (1.0 / 21)) + z2 * (-1.0 / 23 + z * (1.0 / 25)), d = (-1.0 / 27 + z * (1.0 / 29)) + z2 * (-1.0 / 31 + z * (1.0 / 33));
+    const double a = (-1.0 / 3 + z * (1.0 / 5)) + z2 * (-1.0 / 7 + z * (1.0 / 9)),
+                 b = (-1.0 / 11 + z * (1.0 / 13)) + z2 * (-1.0 / 15 + z * (1.0 / 17));
+    const double c = (-1.0 / 19 + z * (1.0 / 21)) + z2 * (-1.0 / 23 + z * (1.0 / 25)),
+                 d = (-1.0 / 27 + z * (1.0 / 29)) + z2 * (-1.0 / 31 + z * (1.0 / 33));
     const double e = (-1.0 / 35 + z * (1.0 / 37)) + z2 * (-1.0 / 39 + z * (1.0 / 41));
     return t + t * z * (a + z4 * (b + z4 * (c + z4 * (d + z4 * e))));
 }
@@ -128,8 +138,13 @@ static inline void ew_k_sincos(double *sine, double *cosine, double x)
     /* pi/2 in three parts, the first two of 33 bits: k times them is exact */
     const double r = ((x - k * 0x1.921fb54400000p+0) - k * 0x1.0b4611a600000p-34) - k * 0x1.3198a2e037073p-69;
     const double z = r * r, z2 = z * z, z4 = z2 * z2;
-    const double s = r + r * z * (((-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880))) + z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) + z2 * (-1.0 / 1307674368000 + z * (1.0 / 355687428096000))));
-    const double c = 1.0 - (0.5 * z - z2 * (((1.0 / 24 + z * (-1.0 / 720)) + z2 * (1.0 / 40320 + z * (-1.0 / 3628800))) + z4 * ((1.0 / 479001600 + z * (-1.0 / 87178291200)) + z2 * (1.0 / 20922789888000))));
+    const double s = r + r * z *
+                             (((-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880))) +
+                              z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) +
+                                    z2 * (-1.0 / 1307674368000 + z * (1.0 / 355687428096000))));
+    const double c =
+        1.0 - (0.5 * z - z2 * (((1.0 / 24 + z * (-1.0 / 720)) + z2 * (1.0 / 40320 + z * (-1.0 / 3628800))) +
+                               z4 * ((1.0 / 479001600 + z * (-1.0 / 87178291200)) + z2 * (1.0 / 20922789888000))));
     const uint64_t q = ew_bits(t), swap = 0u - (q & 1u); /* k mod 4 */
     const uint64_t sb = ew_bits(s), cb = ew_bits(c);
     *sine = ew_double(((sb & ~swap) | (cb & swap)) ^ ((q & 2u) << 62));
@@ -173,7 +188,8 @@ static inline double ew_k_erfcx(double x)
 #pragma GCC unroll 24
     for (int k = 23; k >= 0; k--)
         p = p * t + ew_erfcx_poly[k];
-    return x > 1e9 ? 0x1.20dd750429b6dp-1 / x : p / (1.0 + 2.0 * x); /* 1/sqrt(pi) = 0.5641895835477563; the next term is below 2^-60 of it */
+    /* 1/sqrt(pi) = 0.5641895835477563; the next term is below 2^-60 of it */
+    return x > 1e9 ? 0x1.20dd750429b6dp-1 / x : p / (1.0 + 2.0 * x);
 }
 
 /* hi + lo = x * x exactly (Dekker's product; no fma needed), for |x| < 1e150. */
@@ -185,14 +201,15 @@ static inline void ew_k_square(double *hi, double *lo, double x)
     *lo = ((big * big - *hi) + 2.0 * big * small) + small * small;
 }
 
-/* log_ndtr        Formula log of the standard normal distribution function.   Domain x in [-1e154, 37.5].   Bound 16 u */
+/* log_ndtr        Formula log of the normal distribution function.   Domain x in [-1e154, 37.5].   Bound 16 u */
 static inline double ew_k_log_ndtr(double x)
 {
     const double ax = fabs(x), half = 0.5 * ew_k_erfcx(ax * 0x1.6a09e667f3bcdp-1); /* 1/sqrt(2) = 0.70710678118654757 */
     const double top = ax > 39.0 ? 39.0 : ax; /* beyond, the upper tail is below 1e-332 */
     double hi, lo;
     ew_k_square(&hi, &lo, top);
-    const double right = ew_k_log1p(-half * (ew_k_exp(-0.5 * hi) * (1.0 - 0.5 * lo))), left = ew_k_log_of(half, half - 1.0, 0.0) - 0.5 * x * x;
+    const double right = ew_k_log1p(-half * (ew_k_exp(-0.5 * hi) * (1.0 - 0.5 * lo))),
+                 left = ew_k_log_of(half, half - 1.0, 0.0) - 0.5 * x * x;
     return x > 0.0 ? (x > 39.0 ? -0.0 : right) : left;
 }
 

@@ -37,7 +37,8 @@ static int nodes_take(ew_table *tb, size_t count, ew_arena *arena)
 /* The loops below run over whole blocks of four; what fills the last one has weight 0. */
 
 EW_CLONES
-static void weigh(double *restrict w, double *restrict e2m, const double *restrict lw, const double *restrict loss, int count)
+static void weigh(double *restrict w, double *restrict e2m, const double *restrict lw, const double *restrict loss,
+                  int count)
 {
     for (int i = 0; i < count; i++)
         w[i] = ew_k_exp(lw[i]);
@@ -47,8 +48,8 @@ static void weigh(double *restrict w, double *restrict e2m, const double *restri
 
 /* p = w e^{c loss}; sums of w (E2(c loss) + c E2(-loss)), w (loss (e^{c loss} - 1) + E2(-loss)), p loss^2 */
 EW_CLONES
-static void tilted(double out[3], double *restrict p, const double *restrict w, const double *restrict e2m, const double *restrict loss,
-                   int count, double c)
+static void tilted(double out[3], double *restrict p, const double *restrict w, const double *restrict e2m,
+                   const double *restrict loss, int count, double c)
 {
     double m0[4] = {0}, m1[4] = {0}, m2[4] = {0};
     for (int i = 0; i < count; i += 4)
@@ -65,7 +66,8 @@ static void tilted(double out[3], double *restrict p, const double *restrict w, 
 }
 
 EW_CLONES
-static double excess(const double *restrict w, const double *restrict e2m, const double *restrict loss, int count, double c)
+static double excess(const double *restrict w, const double *restrict e2m, const double *restrict loss, int count,
+                     double c)
 {
     double m0[4] = {0};
     for (int i = 0; i < count; i += 4)
@@ -90,7 +92,8 @@ int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, dou
     if (arena->failed)
         return 0;
     /* all arrays are as long as what is left allows, then cut to what was used */
-    const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double)), room = left > MOST ? MOST : left;
+    const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double)),
+                 room = left > MOST ? MOST : left;
     if (room < 1024 || !nodes_take(tb, room - 32, arena)) {
         arena->failed = 1;
         return 0;
@@ -246,7 +249,9 @@ void ew_table_errors(ew_table *tb)
     err = EW_U * (err + (small ? 4.0 * (fabs(tb->gap_p) + c * fabs(tb->gap_p - tb->gap_q)) : 0.0));
     for (int k = 0; k < tb->part->layers; k++)
         if (tb->part->layer[k].kind == EW_ATOMS) /* gap_p and gap_q were added up, too */
-            err += small ? EW_U * (tb->part->layer[k].p + 8.0) * (1.0 + 2.0 * c) * tb->part->layer[k].share * (1.0 + tb->gap_q) : 0.0;
+            err += small ? EW_U * (tb->part->layer[k].p + 8.0) * (1.0 + 2.0 * c) * tb->part->layer[k].share *
+                               (1.0 + tb->gap_q)
+                         : 0.0;
     if (small) { /* the identities behind gap_p and gap_q hold for the integrals */
         err += (1.0 + 2.0 * c) * tb->gap_err;
     }
@@ -282,7 +287,8 @@ double ew_table_chernoff(const ew_table *tb, double c)
     if (!(err < 0.1))
         return INFINITY;
     const double log_m = most < 30.0 ? log1p(sum) : top + log(sum);
-    return log_m + 1.2 * err + (most < 30.0 ? ends / at.mass : 0.0) + 1e-12 * fabs(log_m) + EW_U * (tb->count + 40.0 + 4.0 * fabs(top)) * (1.0 + c);
+    return log_m + 1.2 * err + (most < 30.0 ? ends / at.mass : 0.0) + 1e-12 * fabs(log_m) +
+           EW_U * (tb->count + 40.0 + 4.0 * fabs(top)) * (1.0 + c);
 }
 
 /* log of sup over t >= T of |M(c + it)|/M(c), at most 0. */
@@ -354,9 +360,9 @@ void ew_table_turn(ew_turns *tn, const ew_table *tb, double h)
 }
 
 EW_CLONES
-static void advance(double *restrict re, double *restrict im, int blocks, int count, const double (*restrict p)[4], const double (*restrict wr)[4],
-                    const double (*restrict wi)[4], const double (*restrict ar)[4], const double (*restrict ai)[4], double (*restrict er)[4],
-                    double (*restrict ei)[4])
+static void advance(double *restrict re, double *restrict im, int blocks, int count, const double (*restrict p)[4],
+                    const double (*restrict wr)[4], const double (*restrict wi)[4], const double (*restrict ar)[4],
+                    const double (*restrict ai)[4], double (*restrict er)[4], double (*restrict ei)[4])
 {
     for (int j = 0; j < count; j++) { /* the sums, then one step */
         double sr[4] = {0}, si[4] = {0};
@@ -387,7 +393,8 @@ static void laplace_ratio(double out[2], const ew_table *tb, double t)
     /* N(c+it) e^{-(c+it) a} = (c+1+it) + (c+it) f e^{-2ita} */
     const double co = cos(2.0 * t * a), si = -sin(2.0 * t * a);
     const double nr = (c + 1.0) + f * (c * co - t * si), ni = t + f * (t * co + c * si);
-    const double br = (nr * d + ni * 2.0 * t) / (d * d + 4.0 * t * t), bi = (ni * d - nr * 2.0 * t) / (d * d + 4.0 * t * t);
+    const double br = (nr * d + ni * 2.0 * t) / (d * d + 4.0 * t * t),
+                 bi = (ni * d - nr * 2.0 * t) / (d * d + 4.0 * t * t);
     const double xr = cos(t * a), xi = sin(t * a);
     out[0] = (br * xr - bi * xi) / tb->mass - 1.0;
     out[1] = (br * xi + bi * xr) / tb->mass;
@@ -395,7 +402,8 @@ static void laplace_ratio(double out[2], const ew_table *tb, double t)
 
 /* log and angle of 1 + x + i y */
 EW_CLONES
-static void polar(double *restrict log_mod, double *restrict angle, const double *restrict x, const double *restrict y, int count)
+static void polar(double *restrict log_mod, double *restrict angle, const double *restrict x, const double *restrict y,
+                  int count)
 {
     for (int j = 0; j < count; j++) {
         const double m = 2.0 * x[j] + (x[j] * x[j] + y[j] * y[j]), mod = (1.0 + x[j]) * (1.0 + x[j]) + y[j] * y[j];
@@ -404,15 +412,18 @@ static void polar(double *restrict log_mod, double *restrict angle, const double
     }
 }
 
-/* log|M(c+it)/M(c)|, its angle and a bound of the relative error of the ratio, at t = j h, j = from .. from + count - 1 (count <= BLOCK). */
-void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from, int count)
+/* log|M(c+it)/M(c)|, its angle and a bound of the relative error of the ratio, at t = j h, j = from .. from + count - 1
+ * (count <= BLOCK). */
+void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from,
+                    int count)
 {
     double re[BLOCK], im[BLOCK];
     const int padded = (tb->count + 3) & ~3, plain = is_laplace(tb->part);
     if (!plain) {
         turn(tn->er, tn->ei, tb, from * h);
-        advance(re, im, padded / 4, count, (const double (*)[4])tb->p, (const double (*)[4])tn->wr, (const double (*)[4])tn->wi,
-                (const double (*)[4])tn->ar, (const double (*)[4])tn->ai, (double (*)[4])tn->er, (double (*)[4])tn->ei);
+        advance(re, im, padded / 4, count, (const double (*)[4])tb->p, (const double (*)[4])tn->wr,
+                (const double (*)[4])tn->wi, (const double (*)[4])tn->ar, (const double (*)[4])tn->ai,
+                (double (*)[4])tn->er, (double (*)[4])tn->ei);
     }
     const double q = plain ? 0.0 : quad(tb, tb->c, (from + count) * h) + quad(tb, tb->c, 0.0);
     for (int j = 0; j < count; j++) {
@@ -425,7 +436,8 @@ void ew_table_block(double *log_mod, double *angle, double *err, const ew_table 
     polar(log_mod, angle, re, im, count);
     for (int j = 0; j < count; j++) {
         const double t = (from + j) * h, x = re[j], y = im[j], mod = fmax(1e-300, (1.0 + x) * (1.0 + x) + y * y);
-        const double round = fmin(2.0 * tb->r0 + t * tb->r2, t * tb->r1) + 4.0 * EW_U * (fabs(x) + fabs(y)) + (t > 0.0 ? q : 0.0);
+        const double round =
+            fmin(2.0 * tb->r0 + t * tb->r2, t * tb->r1) + 4.0 * EW_U * (fabs(x) + fabs(y)) + (t > 0.0 ? q : 0.0);
         err[j] = round / sqrt(mod);
     }
 }

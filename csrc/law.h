@@ -1,12 +1,13 @@
 /* law.h - the loss laws of composed mechanisms and what the inversion needs of them.
  *
- * A run is Gaussian mechanisms (sum of squares mu^2) and parts, each n times.  A part is a probability mixture of layers whose
- * index is public, M(z) = sum share M_layer(z); M(z) = E[e^{z loss}] under the first law, for real and complex z, Re z > 0:
- *   mixture  P = sum p_i N(a_i, s^2), a_i >= 0, against Q = sum q_j N(b_j, s^2), b_j <= 0: quadrature in u = x/s (mixture.c)
- *   atoms    P(loss = l_k) = p_k, P(loss = inf) = scale
- *   laplace  Laplace(0, s) against Laplace(1, s): M(z) = ((z+1) e^{z/s} + z e^{-(z+1)/s})/(2z+1)
- * Everything of one evaluation lies in the caller's arena; a function that finds it too small says so and leaves it to the
- * caller to come again with a larger one.
+ * A run is Gaussian mechanisms (sum of squares mu^2) and parts, each n times.  A part is a probability mixture of
+ * layers whose index is public, M(z) = sum share M_layer(z); M(z) = E[e^{z loss}] under the first law, for real and
+ * complex z, Re z > 0:
+ *   mixture  P = sum p_i N(a_i, s^2), a_i >= 0, against Q = sum q_j N(b_j, s^2), b_j <= 0: quadrature in u = x/s
+ *   (mixture.c) atoms    P(loss = l_k) = p_k, P(loss = inf) = scale laplace  Laplace(0, s) against Laplace(1, s): M(z)
+ *   = ((z+1) e^{z/s} + z e^{-(z+1)/s})/(2z+1)
+ * Everything of one evaluation lies in the caller's arena; a function that finds it too small says so and leaves it to
+ * the caller to come again with a larger one.
  */
 #ifndef EW_LAW_H
 #define EW_LAW_H
@@ -55,11 +56,13 @@ typedef struct {
     int count;
     double *loss, *lw, *w, *e2m, *p;   /* loss, log and value of the weight, e^{-loss} - 1 + loss, tilted weight */
     double *u, *dp, *dq, *cp, *cq;     /* mixture: abscissa, first and second derivatives of log v_P, log v_Q */
-    double gap_p, gap_q, gap_err;      /* sum w - 1, sum w e^{-loss} - 1: known exactly; how far the nodes' sums may be from that */
+    /* sum w - 1, sum w e^{-loss} - 1: known exactly; how far the nodes' sums may be from that */
+    double gap_p, gap_q, gap_err;
     double least, most;                /* of the losses */
     double c, shift, mass;             /* tilt; p = w e^{c loss - shift}; their sum */
     double log_m, k1, k2;              /* K(c), K'(c), K''(c) */
-    double real_err, r0, r1, r2;       /* error of K(c); rounding of sum p (e^{it loss} - 1) over M: min(2 r0 + t r2, t r1) */
+    /* error of K(c); rounding of sum p (e^{it loss} - 1) over M: min(2 r0 + t r2, t r1) */
+    double real_err, r0, r1, r2;
 } ew_table;
 
 /* arena.c and law.c */
@@ -74,7 +77,8 @@ typedef struct {
 } ew_turns;
 int ew_turns_take(ew_turns *tn, int count, ew_arena *arena);
 void ew_table_turn(ew_turns *tn, const ew_table *tb, double h);
-void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from, int count);
+void ew_table_block(double *log_mod, double *angle, double *err, const ew_table *tb, ew_turns *tn, double h, int from,
+                    int count);
 
 /* total.c: the run as a whole */
 typedef struct {
@@ -82,7 +86,8 @@ typedef struct {
     ew_table *tb;                /* one for each part */
     double mu2;                  /* of the Gaussian mechanisms, and of a smoothing one (smooth.c) */
     double c, log_g, k1, k2;     /* tilt; log of the generating function there, its derivatives */
-    double eps, spread, log_delta; /* epsilon whose saddle is c; root of the second derivative of the exponent; estimate of delta */
+    /* epsilon whose saddle is c; root of the second derivative of the exponent; estimate of delta */
+    double eps, spread, log_delta;
     double c_max, t, floor;      /* what the tables serve */
 } ew_total;
 

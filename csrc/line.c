@@ -1,9 +1,9 @@
 /* line.c - trapezoidal inversion on the vertical line Re z = c, every error bounded.
  *
  * Formula  T_h = (h/2 pi) sum_j F(c + i j h),  F(z) = G(z) e^{-z eps}/(z (1+z)),
- *          G = M_small^n (every step small) or (M_small + M_mid)^n - M_small^n (at least one mid step): both are generating
- *          functions of positive measures, so  T_h = sum_k e^{c k x} delta(eps + k x),  x = 2 pi/h  (Poisson summation,
- *          MATH.md section 4), and T_h >= delta.
+ *          G = M_small^n (every step small) or (M_small + M_mid)^n - M_small^n (at least one mid step): both are
+ *          generating functions of positive measures, so  T_h = sum_k e^{c k x} delta(eps + k x),  x = 2 pi/h  (Poisson
+ *          summation, MATH.md section 4), and T_h >= delta.
  * Bound    aliases       alias.c
  *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T): decay.c (small), survey.c (mid)
  *          quadrature    quadrature.c
@@ -20,14 +20,26 @@ double ew_line_eps(const ew_law *law, double eps)
 
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws)
 {
-    *ct = (ew_contour){.count = 0, .eps0 = eps, .log_scale = log_scale, .tol = tol, .left = INFINITY, .right = INFINITY, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
-                       .cr = ws->node[0], .ci = ws->node[1], .zr = ws->node[2], .zi = ws->node[3], .err = ws->node[4]};
+    *ct = (ew_contour){.count = 0,
+                       .eps0 = eps,
+                       .log_scale = log_scale,
+                       .tol = tol,
+                       .left = INFINITY,
+                       .right = INFINITY,
+                       .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
+                       .cr = ws->node[0],
+                       .ci = ws->node[1],
+                       .zr = ws->node[2],
+                       .zi = ws->node[3],
+                       .err = ws->node[4]};
 }
 
-int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws)
+int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit,
+            ew_scratch *ws)
 {
     const ew_model *m = law->m;
-    const double n = m->n, c = sp->c, eps = ew_line_eps(law, ct->eps0), scale = ct->log_scale, log_tol = log(ct->tol) - 1.0;
+    const double n = m->n, c = sp->c, eps = ew_line_eps(law, ct->eps0), scale = ct->log_scale,
+                 log_tol = log(ct->tol) - 1.0;
     ew_view ln = {law, m, ref, &sp->at, cls, c, ew_log_m(&sp->at) + 0.1};
     const double f0 = ew_log_power(&sp->at, n, cls) - c * eps - scale; /* G(c) e^{-c eps}/delta */
     double x = sp->spread * sqrt(2.0 * (2.5 + fmax(0.0, f0 - log(c) - log1p(c) - log(sp->spread) - 1.0) - log_tol));
@@ -40,10 +52,14 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     double T = sure ? T0 : 1.03 * T0, a[EW_SEGMENTS], b[EW_SEGMENTS];
     const double Tm = 1.15 * T + 14.0 / x;
     /* wanted errors of M_small and M_mid: each times dG/dM, within the tolerance */
-    const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0), base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
-    const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0, fade = fmax(0.0, f0 - log_tol);
+    const double M = sp->at.m + (cls == EW_MID ? sp->at.b0 : 0.0),
+                 base = log_tol - 1.5 - log(n) - ew_log_kernel(c) + log(M);
+    const double want_s = base - f0, want_b = cls == EW_MID ? base - (n * log(M) - c * eps - scale) : 0.0,
+                 fade = fmax(0.0, f0 - log_tol);
     /* faded by so much where the last stretch begins */
-    const double gone = cls == EW_SMALL ? fmax(0.0, fade - log(EW_PI * T0)) * pow(ew_stretch[EW_SEGMENTS - 2] * Tm / T0, at_T0.power) * 0.97 : 0.0;
+    const double gone = cls == EW_SMALL ? fmax(0.0, fade - log(EW_PI * T0)) *
+                                              pow(ew_stretch[EW_SEGMENTS - 2] * Tm / T0, at_T0.power) * 0.97
+                                        : 0.0;
     double hu = ew_step(a, &ln, EW_SMALL, Tm, want_s, fmin(fade, gone));
     if (cls == EW_MID)
         hu = fmin(hu, ew_step(b, &ln, EW_MID, Tm, want_b, 0.0));
@@ -76,11 +92,14 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             if ((e1 = ref->lw[i1] + fmax(c * ref->loss[i1], fmax(0.0, -ref->loss[i1])) - log_floor) > 0.0)
                 break;
         const double rate = m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REMOVE ? 1.0 + c : 1.0 + 2.0 * c;
-        const double up = ref->u[i1] - rate * ref->dp[i1] / m->s, back = m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0;
+        const double up = ref->u[i1] - rate * ref->dp[i1] / m->s,
+                     back = m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0;
         const double down = -ref->u[i0] - (m->kind == EW_KIND_ADD ? c * ref->dp[i0] / m->s : back);
-        const double rest = fmax(0.0, law->edge ? 0.0 : log1p(z) - want_s + 2.0); /* the control variates know no taper */
+        /* the control variates know no taper */
+        const double rest = fmax(0.0, law->edge ? 0.0 : log1p(z) - want_s + 2.0);
         if (law->far.width > 0.0)
-            to = fmax(law->far.at + 2.0 * law->far.width, fmax(sqrt(2.0 * rest), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rest + log(m->q)))));
+            to = fmax(law->far.at + 2.0 * law->far.width,
+                      fmax(sqrt(2.0 * rest), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rest + log(m->q)))));
         else
             to = ref->u[i1] + (i1 + 1 < ref->count ? ref->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
         if (!law->edge)
@@ -135,7 +154,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_rounding r;
     ew_rounding_at(&r, &fine, m, &at);
     const double by1 = 2.0 * r.r0 + 0.3 * J * h * r.turn;
-    const double cancels = 0.4 * exp(f0 - log(c) - log1p(c) - log(sp->spread)); /* the moduli of the terms over their sum, for a normal law 1 */
+    /* the moduli of the terms over their sum, for a normal law 1 */
+    const double cancels = 0.4 * exp(f0 - log(c) - log1p(c) - log(sp->spread));
     if (!(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
         ew_rounding brackets = r;
         ew_rounding_bracketed(&brackets, &fine, m, &at, J * h, ws->turn[0]);
@@ -145,10 +165,23 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ws->left -= (double)fine.count * (J + 1.0) * (r.bracketed ? 2.0 : 1.0) * (fine.split ? 2.0 : 1.0);
     ew_rotate(&fine, h, J, r.bracketed, ws);
 
-    ew_line_terms terms = {.cls = cls, .J = J, .n = n, .c = c, .eps = eps, .h = h, .at = &at, .round = &r,
-                           .top = n * ew_log_m(&at) - c * eps - scale, .less = -c * eps - scale,
-                           .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) + fabs(scale)) + 40.0 * EW_U,
-                           .quad_0 = quad_s[0], .quad_b0 = quad_b[0]};
+    ew_line_terms terms = {.cls = cls,
+                           .J = J,
+                           .n = n,
+                           .c = c,
+                           .eps = eps,
+                           .h = h,
+                           .at = &at,
+                           .round = &r,
+                           .top = n * ew_log_m(&at) - c * eps - scale,
+                           .less = -c * eps - scale,
+                           .fixed_err = 4.0 * EW_U *
+                                            (n * fabs(ew_log_m(&at)) +
+                                             c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) +
+                                             fabs(scale)) +
+                                        40.0 * EW_U,
+                           .quad_0 = quad_s[0],
+                           .quad_b0 = quad_b[0]};
     for (int i = 0; i < EW_SEGMENTS; i++) {
         terms.until[i] = ew_stretch[i] * Tm;
         terms.quad_s[i] = quad_s[i];

@@ -1,17 +1,20 @@
-/* mixture.c - a pair of Gaussian mixtures: quadrature of its generating function, errors of it, decay of its characteristic function.
+/* mixture.c - a pair of Gaussian mixtures: quadrature of its generating function, errors of it, decay of its
+ * characteristic function.
  *
  * With base N(0, s^2), u = x/s, alpha = a/s >= 0, beta = b/s <= 0 (law.h),
  *     v_P = sum p_i e^{alpha_i u - alpha_i^2/2},  loss = log v_P - log v_Q,  M(z) = int phi v_P^{1+z} v_Q^{-z} du.
- * At u + iy the summands of v turn by alpha_i y, so |v_P| <= v_P(u), |v_Q| >= cos(y span_Q/2) v_Q(u) (projection on the middle direction),
- * and |arg v_P - arg v_Q| <= y (max alpha + max |beta|).
- * Step     trapezoidal rule, error <= 2 e^{y^2/2} cos(y span_Q/2)^{-c} e^{t y R} M(c)/(e^{2 pi y/hu} - 1), R = max alpha + max |beta|
- * Ends     beyond the last node on the right d log(phi v_P^{1+c} v_Q^{-c})/du <= -u + (1+c) max alpha + c |d log v_Q/du| at that node, since
- *          log v_Q is convex and falls; on the left it is at most -|u| per unit to the left.  So the sums left out are geometric.
- * Decay    path shifted to u + iy (MATH.md section 4): |phi_c(t)| <= E_c[e^psi] for all t >= T, psi = y^2/2 + (1+c) log|v_P(u+iy)/v_P|
- *          - c log|v_Q(u+iy)/v_Q| - T (arg v_P - arg v_Q), both args of one sign because alpha >= 0 >= beta and y max < pi.
- *          Its trapezoidal error: at height b the modulus becomes a geometric mean, as above, and the args
- *          (arg v(u + i(y+b)) + arg v(u + i(y-b)))/2, of one sign still where args grow with height, which they do while (y+b) span <= pi/2:
- *          d arg v/dy = sum alpha_i a_i a_j cos((alpha_i - alpha_j) y)/|v|^2.
+ * At u + iy the summands of v turn by alpha_i y, so |v_P| <= v_P(u), |v_Q| >= cos(y span_Q/2) v_Q(u) (projection on the
+ * middle direction), and |arg v_P - arg v_Q| <= y (max alpha + max |beta|).
+ * Step     trapezoidal rule, error <= 2 e^{y^2/2} cos(y span_Q/2)^{-c} e^{t y R} M(c)/(e^{2 pi y/hu} - 1), R = max
+ *          alpha + max |beta|
+ * Ends     beyond the last node on the right d log(phi v_P^{1+c} v_Q^{-c})/du <= -u + (1+c) max alpha + c |d log
+ *          v_Q/du| at that node, since log v_Q is convex and falls; on the left it is at most -|u| per unit to the
+ *          left.  So the sums left out are geometric.
+ * Decay    path shifted to u + iy (MATH.md section 4): |phi_c(t)| <= E_c[e^psi] for all t >= T, psi = y^2/2 + (1+c)
+ *          log|v_P(u+iy)/v_P| - c log|v_Q(u+iy)/v_Q| - T (arg v_P - arg v_Q), both args of one sign because alpha >= 0
+ *          >= beta and y max < pi. Its trapezoidal error: at height b the modulus becomes a geometric mean, as above,
+ *          and the args (arg v(u + i(y+b)) + arg v(u + i(y-b)))/2, of one sign still where args grow with height, which
+ *          they do while (y+b) span <= pi/2: d arg v/dy = sum alpha_i a_i a_j cos((alpha_i - alpha_j) y)/|v|^2.
  */
 #include "kernels.h"
 #include "law.h"
@@ -49,7 +52,8 @@ enum { CHUNK = 8 };
 
 /* The same at u[0 .. CHUNK): log v, its derivatives.  No exponent above 300. */
 EW_CLONES
-static void log_v_chunk(double *restrict lv, double *restrict d1, double *restrict d2, const double *restrict u, const ew_atom *a, int count, double s)
+static void log_v_chunk(double *restrict lv, double *restrict d1, double *restrict d2, const double *restrict u,
+                        const ew_atom *a, int count, double s)
 {
     double less_1[CHUNK] = {0.0}, m0[CHUNK] = {0.0}, m1[CHUNK] = {0.0}, m2[CHUNK] = {0.0};
     for (int i = 0; i < count; i++) {
@@ -170,7 +174,8 @@ int ew_mixture_fill(ew_table *tb, int k, double hu, double c_max, double floor, 
 /* Trapezoidal error of the layer's M(c + it), |t| <= t, relative to its M(c); c = 0 and c = -1 are legal. */
 double ew_mixture_quad(const ew_segment *sg, double c, double t)
 {
-    const double turn = t * (sg->p_max + sg->q_max), most = 0.95 * EW_PI / fmax(fmax(sg->q_span, c < 0.0 ? sg->p_span : 0.0), 1e-3);
+    const double turn = t * (sg->p_max + sg->q_max),
+                 most = 0.95 * EW_PI / fmax(fmax(sg->q_span, c < 0.0 ? sg->p_span : 0.0), 1e-3);
     double best = INFINITY, y = fmin(most, fmax(0.1, 2.0 * EW_PI / sg->hu - turn));
     const int tries = sg->q_span > 0.0 && c > 0.0 ? 4 : 1; /* without the cosine the first y is the best */
     for (int i = 0; i < tries; i++, y *= 0.7) {
@@ -189,10 +194,13 @@ double ew_mixture_ends(const ew_table *tb, int k, double c)
     const double down = -tb->u[b] - (c < 0.0 ? -c * sg->q_max : 0.0);
     if (!(up > 0.3 && down > 0.3))
         return INFINITY;
-    return (exp(tb->lw[e] + c * tb->loss[e]) / expm1(sg->hu * up) + exp(tb->lw[b] + c * tb->loss[b]) / expm1(sg->hu * down)) * (1.0 + 1e-9);
+    return (exp(tb->lw[e] + c * tb->loss[e]) / expm1(sg->hu * up) +
+            exp(tb->lw[b] + c * tb->loss[b]) / expm1(sg->hu * down)) *
+           (1.0 + 1e-9);
 }
 
-/* log|v(u+iy)/v| and arg v(u+iy) (counted positive) of the components, in out; absolute size of what was added up is returned. */
+/* log|v(u+iy)/v| and arg v(u+iy) (counted positive) of the components, in out; absolute size of what was added up is
+ * returned. */
 static double turned(double out[2], const ew_atom *a, int count, double s, double u, double log_v, double y)
 {
     double less = 0.0, im = 0.0;
@@ -209,21 +217,25 @@ static double turned(double out[2], const ew_atom *a, int count, double s, doubl
     return 2.0 * less + im * im;
 }
 
-/* The sums of ew_mixture_far for mixtures of at most two, one of them at 0: then d log v/du over the other centre is its share. */
+/* The sums of ew_mixture_far for mixtures of at most two, one of them at 0: then d log v/du over the other centre is
+ * its share. */
 EW_CLONES
-static void far_pair(double out[2], const double *restrict p, const double *restrict dp, const double *restrict dq, int count, double kp, double kq,
-                     double c, double y, double T)
+static void far_pair(double out[2], const double *restrict p, const double *restrict dp, const double *restrict dq,
+                     int count, double kp, double kq, double c, double y, double T)
 {
     const double ap = kp > 0.0 ? 1.0 / kp : 0.0, aq = kq > 0.0 ? 1.0 / kq : 0.0;
-    const double sp = sin(0.5 * kp * y), sq = sin(0.5 * kq * y), vp = 2.0 * sp * sp, vq = 2.0 * sq * sq, ip = sin(kp * y), iq = sin(kq * y);
+    const double sp = sin(0.5 * kp * y), sq = sin(0.5 * kq * y), vp = 2.0 * sp * sp, vq = 2.0 * sq * sq,
+                 ip = sin(kp * y), iq = sin(kq * y);
     double sum[4] = {0}, size[4] = {0};
     for (int i = 0; i < count; i += 4)
         for (int k = 0; k < 4; k++) {
             const int j = i + k < count ? i + k : count - 1;
             const double w = i + k < count ? p[j] : 0.0, a = dp[j] * ap, b = -dq[j] * aq;
-            const double lp = 0.5 * ew_k_log1p(-2.0 * a * (1.0 - a) * vp), lq = 0.5 * ew_k_log1p(-2.0 * b * (1.0 - b) * vq);
+            const double lp = 0.5 * ew_k_log1p(-2.0 * a * (1.0 - a) * vp),
+                         lq = 0.5 * ew_k_log1p(-2.0 * b * (1.0 - b) * vq);
             const double arg = ew_k_atan2(a * ip, 1.0 - a * vp) + ew_k_atan2(b * iq, 1.0 - b * vq);
-            const double psi = 0.5 * y * y + (1.0 + c) * lp - c * lq - T * arg, big = 0.5 * y * y - (1.0 + c) * lp - c * lq + T * arg;
+            const double psi = 0.5 * y * y + (1.0 + c) * lp - c * lq - T * arg,
+                         big = 0.5 * y * y - (1.0 + c) * lp - c * lq + T * arg;
             sum[k] += w * ew_k_expm1(psi);
             size[k] += w * 1e-11 * big * (psi > 0.0 ? ew_k_exp(psi) : 1.0);
         }
@@ -231,7 +243,8 @@ static void far_pair(double out[2], const double *restrict p, const double *rest
     out[1] = (size[0] + size[1]) + (size[2] + size[3]);
 }
 
-/* sup over t >= T of |M_layer(c + it)| - M_layer(c), in units of e^{tb->shift}, from the nodes tilted to c; *slack grows by its error. */
+/* sup over t >= T of |M_layer(c + it)| - M_layer(c), in units of e^{tb->shift}, from the nodes tilted to c; *slack
+ * grows by its error. */
 double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
 {
     const ew_segment *sg = &tb->seg[k];
@@ -243,7 +256,8 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
         d += tb->p[i] * (tb->dp[i] - tb->dq[i]);
         curve += tb->p[i] * ((1.0 + c) * tb->cp[i] - c * tb->cq[i]);
     }
-    const double span = fmax(1e-3, fmax(sg->p_span, sg->q_span)), limit = 0.5 * EW_PI / span, widest = fmax(sg->p_max, sg->q_max);
+    const double span = fmax(1e-3, fmax(sg->p_span, sg->q_span)), limit = 0.5 * EW_PI / span,
+                 widest = fmax(sg->p_max, sg->q_max);
     double y = T * d / mass / fmax(0.25, 1.0 - curve / mass);
     y = fmin(y, fmin(0.45 * limit, 0.9 * EW_PI / fmax(widest, 1e-3)));
     if (ly->p <= 2 && ly->q <= 2 && ly->first[0].at == 0.0 && ly->first[ly->p].at == 0.0) {
@@ -259,7 +273,9 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
                 continue;
             }
             double a[2], b[2] = {0.0, 0.0}, dq[2];
-            const double lq = ly->q == 1 && ly->first[ly->p].at == 0.0 ? 0.0 : log_v(dq, ly->first + ly->p, ly->q, ly->scale, tb->u[i]);
+            const double lq = ly->q == 1 && ly->first[ly->p].at == 0.0
+                                  ? 0.0
+                                  : log_v(dq, ly->first + ly->p, ly->q, ly->scale, tb->u[i]);
             double abs_psi = (1.0 + c) * turned(a, ly->first, ly->p, ly->scale, tb->u[i], tb->loss[i] + lq, y);
             if (ly->q > 1 || ly->first[ly->p].at != 0.0)
                 abs_psi += c * turned(b, ly->first + ly->p, ly->q, ly->scale, tb->u[i], lq, y);
@@ -269,7 +285,8 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
             size += tb->p[i] * 1e-11 * abs_psi * (psi > 0.0 ? exp(psi) : 1.0);
         }
     }
-    const double b = fmin(limit - y, fmax(0.1, 2.0 * EW_PI / sg->hu)), C = -c * log(cos(0.5 * fmin(0.95 * EW_PI, (y + b) * sg->q_span)));
+    const double b = fmin(limit - y, fmax(0.1, 2.0 * EW_PI / sg->hu)),
+                 C = -c * log(cos(0.5 * fmin(0.95 * EW_PI, (y + b) * sg->q_span)));
     double err = INFINITY, f = 1.0;
     for (int i = 0; i < 5; i++, f *= 0.8)
         err = fmin(err, 2.0 * exp(0.5 * (y * y + f * f * b * b) + C - log(expm1(2.0 * EW_PI * f * b / sg->hu))));

@@ -5,8 +5,9 @@
  *
  *     M(z) - 1 = E[g (E2(z loss) + z E2(-loss))],      M'(c) = E[g (loss (e^{c loss} - 1) + E2(-loss))]
  *
- * For real z > 0 every term is >= 0: the sums keep relative accuracy however small K is, so n K does for any n.  Where a taper
- * leaves out steps of masses P' (first law) and Q' (second law), the left sides lose P' + z (P' - Q') and P' - Q'.
+ * For real z > 0 every term is >= 0: the sums keep relative accuracy however small K is, so n K does for any n.  Where
+ * a taper leaves out steps of masses P' (first law) and Q' (second law), the left sides lose P' + z (P' - Q') and P' -
+ * Q'.
  */
 #include "core.h"
 #include "kernels.h"
@@ -26,21 +27,37 @@ void ew_model_init(ew_model *m, int kind, double sigma, double q, double n)
 
 void ew_nodes_bind(ew_nodes *nd, double (*a)[EW_KMAX])
 {
-    *nd = (ew_nodes){.count = 0, .hu = 0.0, .y = a[0], .u = a[1], .lw = a[2], .w = a[3], .loss = a[4], .e2m = a[5],
-                     .lp = a[6], .lm = a[7], .dp = a[8], .dm = a[9], .cls = {a[10], a[11]}, .p = {a[12], a[13]}, .wc = {a[14], a[15]}};
+    *nd = (ew_nodes){.count = 0,
+                     .hu = 0.0,
+                     .y = a[0],
+                     .u = a[1],
+                     .lw = a[2],
+                     .w = a[3],
+                     .loss = a[4],
+                     .e2m = a[5],
+                     .lp = a[6],
+                     .lm = a[7],
+                     .dp = a[8],
+                     .dm = a[9],
+                     .cls = {a[10], a[11]},
+                     .p = {a[12], a[13]},
+                     .wc = {a[14], a[15]}};
 }
 
 /* Loss and weight of every node: y is there already.  remove, add: sign = +1, -1. */
 EW_CLONES
 static void fill_one_sided(const ew_nodes *nd, const ew_model *m, double sign, double log_w)
 {
-    const double odds = m->odds, q = m->q, s = m->s, shift = m->shift, base = log_w - 0.5 * EW_LOG_2PI, log1mq = m->log1mq;
+    const double odds = m->odds, q = m->q, s = m->s, shift = m->shift, base = log_w - 0.5 * EW_LOG_2PI,
+                 log1mq = m->log1mq;
 #pragma omp simd
     for (int i = 0; i < nd->count; i++) {
         const double y = nd->y[i], u = s * y + shift, ey = ew_k_exp(y), em1 = ew_k_expm1(y), x = q * em1;
         /* log(1 - q + q e^y) with relative accuracy */
-        const double v = x > -0.5 ? 1.0 + x : (1.0 - q) + q * ey, inverse = 1.0 / v, lost = x > 0.4 ? 1.0 - (v - x) : x - (v - 1.0);
-        const double l = ew_k_log_of(v, x, x > -0.5 ? lost * inverse : 0.0), lw = (base - 0.5 * u * u) + (sign > 0.0 ? l : 0.0);
+        const double v = x > -0.5 ? 1.0 + x : (1.0 - q) + q * ey, inverse = 1.0 / v,
+                     lost = x > 0.4 ? 1.0 - (v - x) : x - (v - 1.0);
+        const double l = ew_k_log_of(v, x, x > -0.5 ? lost * inverse : 0.0),
+                     lw = (base - 0.5 * u * u) + (sign > 0.0 ? l : 0.0);
         /* e^{-loss} - 1 + loss */
         const double near = l < -1.0 ? -1.0 : l > 1.0 ? 1.0 : l, back = sign > 0.0 ? inverse : v;
         nd->u[i] = u;
@@ -67,7 +84,8 @@ static void fill_replace(const ew_nodes *nd, const ew_model *m, double log_w)
     for (int i = 0; i < nd->count; i++) {
         const double y = nd->y[i], u = s * y, ay = fabs(y), more = ew_k_expm1(ay), ea = 1.0 + more;
         const double big = odds * ea, small = odds / ea, gap = odds * (more + more / ea); /* 2 odds sinh|y| */
-        const double up = y < 0.0 ? small : big, um = y < 0.0 ? big : small, al = ew_k_log1p(gap / (1.0 + small)), l = y < 0.0 ? -al : al;
+        const double up = y < 0.0 ? small : big, um = y < 0.0 ? big : small, al = ew_k_log1p(gap / (1.0 + small)),
+                     l = y < 0.0 ? -al : al;
         const double lp = ew_k_log1p(up), lw = (base - 0.5 * u * u) + lp;
         nd->u[i] = u;
         nd->lp[i] = lp;
@@ -117,7 +135,8 @@ static void sort(ew_nodes *nd, const ew_law *law)
 int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, double to)
 {
     const ew_model *m = law->m;
-    const double hy = ew_trim(hu / m->s, 24), i0 = floor((from - m->shift) / (m->s * hy)), i1 = ceil((to - m->shift) / (m->s * hy));
+    const double hy = ew_trim(hu / m->s, 24), i0 = floor((from - m->shift) / (m->s * hy)),
+                 i1 = ceil((to - m->shift) / (m->s * hy));
     nd->hu = m->s * hy;
     if (!(i1 - i0 < EW_KMAX - 8) || !(fmax(fabs(i0), fabs(i1)) * hy < 690.0))
         return 0;

@@ -1,13 +1,15 @@
 /* reach.c - how far a line must go, and how fine its quadrature must be.
  *
- * ew_far   is a bound, `far` of ew_reach too; the rest of that and ew_step are plans, checked by whoever follows them (line.c).
+ * ew_far   is a bound, `far` of ew_reach too; the rest of that and ew_step are plans, checked by whoever follows them
+ *          (line.c).
  */
 #include "rooms.h"
 
 #include <math.h>
 
 /* What the nodes may miss of v = E_c[e^psi] - 1: strips |Im u| <= alpha s, and what is beyond the ends (decay.c). */
-static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double theta, double T, double v)
+static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double theta, double T,
+                           double v)
 {
     const ew_model *m = ln->m;
     const double s = m->s, g = 0.5 * theta * theta * s * s;
@@ -15,7 +17,8 @@ static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_momen
         return ew_decay_error(ln->law, nd, at, theta, T);
     const double grows = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c, each = m->kind == EW_KIND_REPLACE ? 1.0 : 0.5;
     double err = INFINITY;
-    for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / s); alpha * s > 0.02 && !(m->n * err < 0.02 * (1.0 + v)); alpha *= 0.6) {
+    for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / s); alpha * s > 0.02 && !(m->n * err < 0.02 * (1.0 + v));
+         alpha *= 0.6) {
         const double C = grows * log(cos(0.5 * (theta + alpha)));
         const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * each;
         const double rise = g + 0.5 * alpha * alpha * s * s + C + late;
@@ -71,7 +74,8 @@ int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, d
     const double s = ln->m->s, f0 = ew_log_power(ln->at, ln->m->n, ln->cls), skew = fmin(4.0, fmax(1.0, 1.0 / (s * s)));
     double T = (ln->cls == EW_MID ? 3.0 : 6.5 * skew) / spread, last = 0.0, last_T = 0.0;
     double lo = 0.0, hi = 0.0; /* what is searched for lies between, as far as known */
-    /* is the error of the coarse nodes beyond hope? then the fine ones have the last word, and need not be foreseen exactly */
+    /* is the error of the coarse nodes beyond hope? then the fine ones have the last word, and need not be foreseen
+     * exactly */
     const int blind = !(ln->law->far.width > 0.0) && log(ln->m->n) + 1.23 * s * s - 9.87 * s / ln->ref->hu > -1.8;
     *out = (ew_reached){0.0, 2.0, INFINITY};
     for (int i = 0; i < 60 && T < most; i++) {
@@ -91,7 +95,8 @@ int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, d
         } else {
             lo = T;
         }
-        const double hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, (i ? 1.1 : 1.0) / out->power); /* far falls as a power of T, and the power falls */
+        /* far falls as a power of T, and the power falls */
+        const double hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, (i ? 1.1 : 1.0) / out->power);
         if (blind && v > 0.4 && v < 4.0 && hint < most) {
             out->T = T * pow(fmax(gone, 0.1) / decayed, 1.1 / out->power);
             return 1;
@@ -113,12 +118,18 @@ double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want,
     const double n = ln->m->n, any = -5.0 - log(n);
     double hu = INFINITY;
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        const double share = i ? ew_stretch[i - 1] / ew_stretch[EW_SEGMENTS - 2] : 0.0, gone = gone_last * share * share;
+        const double share = i ? ew_stretch[i - 1] / ew_stretch[EW_SEGMENTS - 2] : 0.0,
+                     gone = gone_last * share * share;
         /* n e |M|^{n-1}, and e below |M| */
         const double target = fmax(log_want, fmin(any - gone / n, log_want + gone * (n - 1.0) / n));
-        double best = 0.0, y = i ? fmin(ew_widest(ln), 1.4 * a[i - 1]) : ew_widest(ln); /* the best strip narrows as t grows */
+        /* the best strip narrows as t grows */
+        double best = 0.0, y = i ? fmin(ew_widest(ln), 1.4 * a[i - 1]) : ew_widest(ln);
         for (int j = 0; j < 20; j++, y *= 0.7) {
-            const double strip = ew_strip_log(ln, cls, ln->c, ew_stretch[i] * T, y), budget = 1.4 + (cls == EW_SMALL ? ew_lse(strip, ew_control(ln, hypot(ln->c, ew_stretch[i] * T), y)) : strip) - target;
+            const double strip = ew_strip_log(ln, cls, ln->c, ew_stretch[i] * T, y),
+                         budget = 1.4 +
+                                  (cls == EW_SMALL ? ew_lse(strip, ew_control(ln, hypot(ln->c, ew_stretch[i] * T), y))
+                                                   : strip) -
+                                  target;
             const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
             if (h > best) {
                 best = h;

@@ -5,14 +5,16 @@
 #include "core.h"
 
 /* survey.c */
-enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE }; /* further kinds of weights: 1, 1 - chi_far, what chi_far gains off the real axis */
+/* further kinds of weights: 1, 1 - chi_far, what chi_far gains off the real axis */
+enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE };
 double ew_survey(const ew_law *law, int weight, double c, double t, double y);
 double ew_survey_ends(const ew_law *law, int weight, double c, double t, double y, double from, double to, double hu);
 double ew_survey_turned(const ew_law *law, double c, double theta, double alpha);
 
 /* decay.c */
 double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T);
-double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T, double *slack);
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T,
+                       double *slack);
 double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T);
 
 /* saddle.c: where to integrate.  Any c > 0 gives valid bounds; a good one makes them cheap. */
@@ -24,9 +26,11 @@ typedef struct {
 } ew_saddle;
 
 int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
-int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta); /* 0: no saddle within reach */
+/* 0: no saddle within reach */
+int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
-double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start); /* slow, any law */
+/* slow, any law */
+double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start);
 double ew_log_kernel(double c); /* log of the largest (1 - e^-x)_+ e^{-c x} */
 double ew_log_m(const ew_moments *at);
 double ew_log_power(const ew_moments *at, double n, int cls);
@@ -48,11 +52,15 @@ typedef struct {
     double c, log_m;      /* log of M(c) of the small steps */
 } ew_view;
 
-double ew_strip_log(const ew_view *ln, int cls, double c, double t, double y);   /* log N_y of a class at c + i t', |t'| <= t */
+/* log N_y of a class at c + i t', |t'| <= t */
+double ew_strip_log(const ew_view *ln, int cls, double c, double t, double y);
 double ew_widest(const ew_view *ln);                                             /* largest y */
-double ew_control(const ew_view *ln, double z, double y);                        /* the same of the control variates at |z| */
-double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double hu); /* error of M at c + i t', nodes without end */
-double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size);   /* the same on the real axis, best y, over `size` */
+/* the same of the control variates at |z| */
+double ew_control(const ew_view *ln, double z, double y);
+/* error of M at c + i t', nodes without end */
+double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double hu);
+/* the same on the real axis, best y, over `size` */
+double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size);
 double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double t);  /* what is beyond the nodes */
 
 /* reach.c */
@@ -61,25 +69,28 @@ extern const double ew_stretch[EW_SEGMENTS]; /* where they end, over T */
 /* log of a bound of sup_{t >= T} |G(c + i t)| from the nodes */
 double ew_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T);
 typedef struct {
-    double T, power, far; /* |G| falls like e^{-t^power} near T; far: log of a bound of it from T on, INFINITY: unknown */
+    /* |G| falls like e^{-t^power} near T; far: log of a bound of it from T on, INFINITY: unknown */
+    double T, power, far;
 } ew_reached;
 /* the distance T after which log |G| - log(pi T) is about `wanted`; 0 if it is beyond `most` */
 int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, double most);
-/* step in u, 0: none will do; gone_last: how far the integrand has faded where the last stretch begins, before that as the square of t at least */
+/* step in u, 0: none will do; gone_last: how far the integrand has faded where the last stretch begins, before that as
+ * the square of t at least */
 double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want, double gone_last);
 
 /* alias.c */
 typedef struct {
-    double x, low, rate; /* distance; log of what the aliases add there at most; how fast that grows with |eps - eps0| */
+    /* distance; log of what the aliases add there at most; how fast that grows with |eps - eps0| */
+    double x, low, rate;
 } ew_aliases;
 
-int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2, double eps,
-             double scale, double log_tol);
+int ew_alias(ew_aliases *out, const ew_view *ln, ew_nodes *nd, const ew_moments *at, double guess, double x2,
+             double eps, double scale, double log_tol);
 double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
- *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}] + error,
- *     error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j|,
+ *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}]
+ *     + error, error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j|,
  * as long as -left <= eps - eps0 <= right */
 typedef struct {
     int count;
@@ -98,7 +109,8 @@ typedef struct {
     double b0_bracketed, b1_bracketed; /* more of it in bracketed form, and more of that each unit of t */
     int bracketed;                     /* then: */
     double m1;                         /* of M'(c) */
-    double t[EW_OCTAVES], e[EW_OCTAVES], curve; /* of the bracketed sum at falling distances t; over t^2 as t falls to 0 */
+    /* of the bracketed sum at falling distances t; over t^2 as t falls to 0 */
+    double t[EW_OCTAVES], e[EW_OCTAVES], curve;
 } ew_rounding;
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at);
@@ -121,7 +133,8 @@ typedef struct {
 void ew_add_terms(ew_contour *ct, const ew_line_terms *terms, ew_scratch *ws);
 
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws);
-int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit, ew_scratch *ws);
+int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_saddle *sp, double limit,
+            ew_scratch *ws);
 
 /* contour.c */
 void ew_contour_delta(double out[2], const ew_contour *ct, double eps);
@@ -138,7 +151,8 @@ double ew_rare_from(const ew_model *m, double log_mass);
 ew_law ew_capped(const ew_model *m, double log_mass);
 
 /* split.c: the lines of one law whose far tail must be cut or whose tilted characteristic function does not decay */
-int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
+int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta,
+             double tol, ew_scratch *ws);
 
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 

@@ -1,9 +1,11 @@
-/* rotate.c - sums over the quadrature nodes along a vertical line, by recurrence: one complex multiplication per node and step.
+/* rotate.c - sums over the quadrature nodes along a vertical line, by recurrence: one complex multiplication per node
+ * and step.
  *
  * Plain      sums of p e^{i t loss},                       e^{i(x + a)} = e^{ia} e^{ix},       a = h loss, t = j h
- * Bracketed  sums of p E2(i t loss), E2(z) = e^z - 1 - z:  E2(i(x + a)) = e^{ia} E2(ix) + E2(ia) + j [i a (e^{ia} - 1)],   x = j a
- * All terms are of the size of the result, so the second keeps relative accuracy however small t loss is.  Both begin anew with exact values
- * every EW_BLOCK steps: a step adds about 4.4 units (complex product 2.3, e^{ia} 2.1).
+ * Bracketed  sums of p E2(i t loss), E2(z) = e^z - 1 - z:  E2(i(x + a)) = e^{ia} E2(ix) + E2(ia) + j [i a (e^{ia} -
+ *            1)],   x = j a
+ * All terms are of the size of the result, so the second keeps relative accuracy however small t loss is.  Both begin
+ * anew with exact values every EW_BLOCK steps: a step adds about 4.4 units (complex product 2.3, e^{ia} 2.1).
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -25,7 +27,10 @@ static inline void versed(double *re, double *im, double x)
     ew_k_sincos(&s, &c, x);
     ew_k_sincos(&half_s, &half_c, 0.5 * x);
     const double z = x * x, z2 = z * z, z4 = z2 * z2; /* |x| <= 1: Taylor */
-    const double near = x * z * (((-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880))) + z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) + z2 * (-1.0 / 1307674368000 + z * (1.0 / 355687428096000))));
+    const double near =
+        x * z *
+        (((-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880))) +
+         z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) + z2 * (-1.0 / 1307674368000 + z * (1.0 / 355687428096000))));
     *re = -2.0 * half_s * half_s;
     *im = z <= 1.0 ? near : s - x;
 }
@@ -101,7 +106,8 @@ static void begin(const ew_nodes *nd, const double *p, double h, int bracketed, 
 }
 
 EW_CLONES
-static void advance_plain(int from, int to, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+static void advance_plain(int from, int to, int steps, const turn *v, double (*restrict re)[LANES],
+                          double (*restrict im)[LANES])
 {
     for (int k = from; k < to; k += 2 * LANES) {
         double x[2 * LANES], y[2 * LANES], wr[2 * LANES], wi[2 * LANES];
@@ -130,7 +136,8 @@ static void advance_plain(int from, int to, int steps, const turn *v, double (*r
 }
 
 EW_CLONES
-static void advance_bracketed(int from, int to, int first, int steps, const turn *v, double (*restrict re)[LANES], double (*restrict im)[LANES])
+static void advance_bracketed(int from, int to, int first, int steps, const turn *v, double (*restrict re)[LANES],
+                              double (*restrict im)[LANES])
 {
     for (int k = from; k < to; k += LANES) {
         double x[LANES], y[LANES];

@@ -1,7 +1,7 @@
 /* round.c - the only place that rounds outward.
  *
- * No directed rounding modes: every quantity carries an a-priori error bound, and what is left (the last few additions that
- * form an end of an interval) is covered by stepping a few ulps outward.
+ * No directed rounding modes: every quantity carries an a-priori error bound, and what is left (the last few additions
+ * that form an end of an interval) is covered by stepping a few ulps outward.
  */
 #include "core.h"
 

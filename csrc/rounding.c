@@ -1,13 +1,13 @@
 /* rounding.c - what rounding of the nodes, and of the sums over them, costs M, M', M'' on a line.
  *
  * Units u = 2^-53; the errors of the kernels are those that kernels.h states, of libm's exp and log at most 2.
- * loss     relative, LOSS = 13 (remove, add): x = q expm1(y) has 5, the condition of log1p is at most 1/log 2 for x >= -1/2, and
- *          5 more; below, v has 4 and |log v| >= log 2; seen from the largest loss, odds e^y has 5, the condition is at most 1.
- *          27 + 1/s^2 (replace): the exponent -1/(2 s^2) of odds has 2 u of itself, odds 5 + 1/s^2 in all; 2 sinh 8, the quotient
- *          8, the product 1, log1p 5.
- * w        relative, W = 44 + 4.5 u^2 + 2 |u| shift + LOSS |log g|: u = s y + shift errs by |s y| + shift + |u|, so u^2/2 by
- *          3.5 u^2 + 2 |u| shift; log w = log(hu/sqrt(2 pi)) - u^2/2 + log g and log w + c loss are rounded where they are at
- *          most 10 + u^2/2 + |log g| + c |loss|, twice.
+ * loss     relative, LOSS = 13 (remove, add): x = q expm1(y) has 5, the condition of log1p is at most 1/log 2 for x >=
+ *          -1/2, and 5 more; below, v has 4 and |log v| >= log 2; seen from the largest loss, odds e^y has 5, the
+ *          condition is at most 1. 27 + 1/s^2 (replace): the exponent -1/(2 s^2) of odds has 2 u of itself, odds 5 +
+ *          1/s^2 in all; 2 sinh 8, the quotient 8, the product 1, log1p 5.
+ * w        relative, W = 44 + 4.5 u^2 + 2 |u| shift + LOSS |log g|: u = s y + shift errs by |s y| + shift + |u|, so
+ *          u^2/2 by 3.5 u^2 + 2 |u| shift; log w = log(hu/sqrt(2 pi)) - u^2/2 + log g and log w + c loss are rounded
+ *          where they are at most 10 + u^2/2 + |log g| + c |loss|, twice.
  * p        relative, P = W + (LOSS + 2) c |loss|.  A class weight adds 40 (1 + |its logarithm|) to either.
  * M(c) - 1 with x = c loss: w (E2(x) + c E2(-loss)) moves by W of itself and, with the loss, by
  *          LOSS w c |loss| (|e^x - 1| + |1 - e^{-loss}|); E2(x) w and |x (e^x - 1)| w are at most x^2 (w + p), and
@@ -16,9 +16,9 @@
  *          LOSS (|loss| |p - w| + c loss^2 p + w |loss (1 - e^{-loss})|), and |x| p <= (1 + |x|) |p - w|.
  * e^{it loss}   its angle errs by t |loss| (LOSS + 2): the loss, and the products t loss and h loss; h and t are exact.
  * E2(it loss)   at most B(x) = min(x^2/2, 2 + x), x = t |loss|, and x |E2'(ix)| <= 2 B: the loss moves it by 2 LOSS B.
- * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each of its terms,
- *          that over the chunks one each, for both parts: `count`, sqrt 2 in it.  Bracketed, all of it is relative to sums of p B, which
- *          are taken at OCTAVES distances t: B grows with t, and B/t^2 falls.
+ * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each
+ *          of its terms, that over the chunks one each, for both parts: `count`, sqrt 2 in it.  Bracketed, all of it is
+ *          relative to sums of p B, which are taken at OCTAVES distances t: B grows with t, and B/t^2 falls.
  */
 #include "rooms.h"
 
@@ -111,7 +111,8 @@ static double bracket_sum(const double *g, const double *loss, double t, int cou
 }
 
 /* The same line in bracketed form, up to t = T; scratch: as long as the nodes. */
-void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at, double T, double *scratch)
+void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at, double T,
+                           double *scratch)
 {
     const double loss_u = loss_units(m), more = count_units(nd) + 4.0, *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
     double bad1 = nd->tapered && !nd->edge ? 100.0 * fabs(nd->out_gap) : 0.0, r2 = 0.0;

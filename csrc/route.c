@@ -5,8 +5,9 @@
 
 static const double PLAIN = 4e5; /* quadrature times contour nodes of a line that is tried first: below 1 ms */
 
-/* log of an upper bound of delta(0), the total variation of the n-fold laws: half the root of the n-fold chi^2 divergence
- * (q^2 expm1(1/s^2) per step), or the probability 1 - (1-q)^n that the record is ever sampled.  replace: triangle inequality. */
+/* log of an upper bound of delta(0), the total variation of the n-fold laws: half the root of the n-fold chi^2
+ * divergence (q^2 expm1(1/s^2) per step), or the probability 1 - (1-q)^n that the record is ever sampled.  replace:
+ * triangle inequality. */
 static double log_variation(const ew_model *m)
 {
     const double chi2 = m->q * m->q * expm1(fmin(1.0 / (m->s * m->s), 700.0)), e = m->n * log1p(chi2);
@@ -64,7 +65,8 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
     int way = 0;
     for (int i = 0; i < 12 && (ws->left > 0.0 || out[0] == 0.0) && !(out[1] - out[0] <= rtol * out[1]); i++) {
         double size;
-        const int done = ew_split(&ct, &size, &way, i < 6, m, eps, guess, i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
+        const int done = ew_split(&ct, &size, &way, i < 6, m, eps, guess,
+                                  i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
         if (!done)
             break;
         if (done < 0) {
@@ -82,7 +84,11 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
 static ew_model exchanged(const ew_model *m)
 {
     ew_model other;
-    ew_model_init(&other, m->kind == EW_KIND_REMOVE ? EW_KIND_ADD : m->kind == EW_KIND_ADD ? EW_KIND_REMOVE : m->kind, m->s, m->q, m->n);
+    ew_model_init(&other,
+                  m->kind == EW_KIND_REMOVE ? EW_KIND_ADD
+                  : m->kind == EW_KIND_ADD  ? EW_KIND_REMOVE
+                                            : m->kind,
+                  m->s, m->q, m->n);
     return other;
 }
 
@@ -129,7 +135,8 @@ static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
     return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
 }
 
-/* How much of M'' comes from the steps beyond u: where it is not little, the saddle point speaks of them and not of the run. */
+/* How much of M'' comes from the steps beyond u: where it is not little, the saddle point speaks of them and not of the
+ * run. */
 static double share_beyond(const ew_nodes *nd, const ew_moments *at, double u)
 {
     double share = 0.0;
@@ -151,7 +158,10 @@ static void first_guesses(double guess[2], const ew_model *m, double log_delta, 
     const ew_law law = m->kind == EW_KIND_ADD ? (ew_law){.m = m} : ew_capped(m, log_delta - 7.0);
     one.n = 1.0;
     ew_nodes_bind(&nd, ws->coarse);
-    guess[0] = m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n)) ? now[1] : 0.0;
+    guess[0] =
+        m->kind != EW_KIND_ADD && log_delta - log(m->n) > -740.0 && ew_closed_epsilon(now, &one, log_delta - log(m->n))
+            ? now[1]
+            : 0.0;
     guess[1] = ew_saddle_of_delta(&sp, &law, &nd, log_delta) ? sp.eps : 0.0;
     for (int i = 0; i < 2; i++)
         if (!(guess[i] < edge))
@@ -160,7 +170,8 @@ static void first_guesses(double guess[2], const ew_model *m, double log_delta, 
         guess[0] = guess[1];
 }
 
-/* The scale on which epsilon is searched for: its logarithm, and near the largest loss that of the distance to it; and back. */
+/* The scale on which epsilon is searched for: its logarithm, and near the largest loss that of the distance to it; and
+ * back. */
 static double place(double eps, double edge)
 {
     return isfinite(edge) ? log(eps / fmax(edge - eps, 1e-300)) : log(eps);
@@ -182,12 +193,15 @@ static double slope_of(const ew_contour *ct)
     return v > 0.01 * ct->rate && v < ct->rate ? v : ct->rate;
 }
 
-/* The root by ever better contours around it: split.c from a guess, by secants of log delta in log eps and bisection until the root is near,
- * then sharper. */
-static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, const double guess[2], ew_scratch *ws)
+/* The root by ever better contours around it: split.c from a guess, by secants of log delta in log eps and bisection
+ * until the root is near, then sharper. */
+static void split_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, const double guess[2],
+                          ew_scratch *ws)
 {
     const double edge = edge_of(m);
-    double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN, sharper = 1.0; /* f(a) > 0 > f(b), as far as known */
+    /* f(a) > 0 > f(b), as far as known */
+    double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN,
+           sharper = 1.0;
     int near = 0, failed = 0, way = 0;
     ew_contour ct;
     if (isfinite(out[1])) {
@@ -206,7 +220,9 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
         out[1] = fmin(out[1], b);
         eps = fmin(eps, 0.5 * (below + fmax(a, b - 1.0)));
     }
-    for (int i = 0; i < 30 && failed < 4 && (near < 1 || ws->left > 0.0) && !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]); i++) {
+    for (int i = 0; i < 30 && failed < 4 && (near < 1 || ws->left > 0.0) &&
+                    !(isfinite(out[1]) && out[1] - out[0] <= rtol * out[1]);
+         i++) {
         double now[2], moved = NAN, f;
         const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
         const int done = ew_split(&ct, &f, &way, near < 1, m, eps, log_delta, tol, ws);
@@ -267,15 +283,17 @@ static void split_epsilon(double out[2], const ew_model *m, double log_delta, do
         else if (f < 0.0 && a > 0.0 && b < 3.0 * a)
             eps = 0.5 * (a + b);
         else /* beyond all that is known: by the slope of the last two */
-            eps = placed(x + copysign(fmin(2.5, steep < 0.0 ? 0.05 - 1.1 * fabs(f) / steep : 0.1 + fabs(f) / 20.0), f), edge);
+            eps = placed(x + copysign(fmin(2.5, steep < 0.0 ? 0.05 - 1.1 * fabs(f) / steep : 0.1 + fabs(f) / 20.0), f),
+                         edge);
         if (!(eps > a && eps < b))
             eps = 0.5 * (a + fmin(b, 1e300));
     }
 }
 
-/* One line for all steps of a law, moved until it stands where epsilon is; `lost` is the log of what the law leaves out.
- * 1: [out[0], out[1]] is as narrow as asked. */
-static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_saddle *sp, double log_delta, double lost, double rtol, double limit, ew_scratch *ws)
+/* One line for all steps of a law, moved until it stands where epsilon is; `lost` is the log of what the law leaves
+ * out. 1: [out[0], out[1]] is as narrow as asked. */
+static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_saddle *sp, double log_delta,
+                        double lost, double rtol, double limit, ew_scratch *ws)
 {
     const double edge = edge_of(law->m);
     double sharper = 1.0;
@@ -328,19 +346,22 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
     const double lost = log_delta + log(1e-4 * rtol);
-    const int one_sided = m->kind == EW_KIND_ADD, lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, ew_rare_from(m, lost)) < 1e-3);
+    const int one_sided = m->kind == EW_KIND_ADD,
+              lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, ew_rare_from(m, lost)) < 1e-3);
     if (seen && !lost_in_tail && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, PLAIN, ws))
         return 1;
     if (!one_sided && !isfinite(out[1])) { /* the far tail of a step, too rare to matter, stands in the way */
         const ew_law cut = ew_capped(m, lost);
         ew_saddle there;
         ew_nodes_bind(&coarse, ws->coarse);
-        if (ew_saddle_of_delta(&there, &cut, &coarse, log_delta) && line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, PLAIN, ws))
+        if (ew_saddle_of_delta(&there, &cut, &coarse, log_delta) &&
+            line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, PLAIN, ws))
             return 1;
     }
     if (seen && m->n >= 1e4 && !isfinite(out[1])) {
         ew_nodes_bind(&coarse, ws->coarse);
-        if (ew_saddle_of_delta(&sp, &law, &coarse, log_delta) && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, 50.0 * PLAIN, ws))
+        if (ew_saddle_of_delta(&sp, &law, &coarse, log_delta) &&
+            line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, 50.0 * PLAIN, ws))
             return 1;
     }
     if (seen && !asked && !(out[0] > 0.0) && nothing_to_hide(m, log_delta, ws)) {
@@ -359,9 +380,11 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
             out[0] = fmax(out[0], now[0]);
         out[1] = fmin(out[1], ew_split_upper(m, log_delta, ws));
     }
-    for (int i = 0; i < 8 && out[0] == 0.0 && out[1] > 0.0 && isfinite(out[1]); i++) { /* next to 0: as far down as delta can be told from delta(0) */
+    /* next to 0: as far down as delta can be told from delta(0) */
+    for (int i = 0; i < 8 && out[0] == 0.0 && out[1] > 0.0 && isfinite(out[1]); i++) {
         double there[2];
-        if (!ew_route_delta(there, m, 0.03 * out[1], rtol, ws) || !(log(there[1]) < log_delta - 4.0 * EW_U * fabs(log_delta)))
+        if (!ew_route_delta(there, m, 0.03 * out[1], rtol, ws) ||
+            !(log(there[1]) < log_delta - 4.0 * EW_U * fabs(log_delta)))
             break;
         out[1] *= 0.03;
     }

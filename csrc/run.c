@@ -1,7 +1,8 @@
-/* run.c - delta and epsilon of a composed run, one direction: the plain line where it decays, smoothed lines where it does not.
+/* run.c - delta and epsilon of a composed run, one direction: the plain line where it decays, smoothed lines where it
+ * does not.
  *
- * P(S = inf) = 1 - prod (1 - p_inf)^n adds to delta at every epsilon.  For epsilon < 0 the caller exchanges the two laws:
- * delta_PQ(eps) = 1 - e^eps (1 - delta_QP(-eps)).
+ * P(S = inf) = 1 - prod (1 - p_inf)^n adds to delta at every epsilon.  For epsilon < 0 the caller exchanges the two
+ * laws: delta_PQ(eps) = 1 - e^eps (1 - delta_QP(-eps)).
  */
 #include "compose.h"
 #include "special.h"
@@ -49,7 +50,8 @@ static void intersect(double out[2], double lo, double hi)
     out[1] = fmin(out[1], hi);
 }
 
-/* log of the smallest Chernoff bound of delta(eps) near the tilt there is: delta(eps) <= G(c) e^{-c eps} m(c), any c > 0. */
+/* log of the smallest Chernoff bound of delta(eps) near the tilt there is: delta(eps) <= G(c) e^{-c eps} m(c), any c >
+ * 0. */
 static double chernoff_log(ew_total *to, double eps, ew_arena *arena)
 {
     const double c = to->c;
@@ -66,7 +68,8 @@ static int narrow(const double out[2], double rtol)
 /* ---- delta ---- */
 
 /* Contours at eps; *w2 > 0: smoothed by it, rtol = 0: not smoothed. */
-static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, double tol, double rtol, double most, ew_arena *arena)
+static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, double tol, double rtol, double most,
+                      ew_arena *arena)
 {
     const size_t mark = arena->used;
     to->mu2 = to->run->mu2;
@@ -85,7 +88,8 @@ static int delta_line(ew_contour ct[2], ew_total *to, double eps, double *w2, do
         to->log_delta = fmin(0.0, to->log_delta + to->c * (to->eps - eps));
         if (!(rtol > 0.0))
             return EW_NOT_FOUND;
-        *w2 = fmax(rtol, 1e-2) / (to->c * (to->c + 1.0)); /* a cheap one first: the next are better as long as they are affordable */
+        *w2 = fmax(rtol, 1e-2) /
+              (to->c * (to->c + 1.0)); /* a cheap one first: the next are better as long as they are affordable */
     }
     return ew_run_line(ct, to, eps, *w2, fmin(1e-3, tol), most, arena);
 }
@@ -101,7 +105,8 @@ static void delta_bounds(double out[2], const ew_contour ct[2], double eps, int 
 }
 
 /* EW_NOT_FOUND: smooth_rtol is 0 and some delta has no plain line; the bounds mean nothing then. */
-int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol, double smooth_rtol, ew_arena *arena)
+int ew_run_delta(double *lower, double *upper, const double *eps, int count, const ew_run *run, double rtol,
+                 double smooth_rtol, ew_arena *arena)
 {
     ew_total to;
     ew_contour ct[2];
@@ -133,9 +138,12 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             intersect(best, now[0], now[1]);
         }
         double tol = fmax(1e-15, count > 1 ? 1e-4 * rtol : rtol / 6.0), w = 0.5 * w2; /* one contour reaches far */
-        for (int k = 0; k < 8 && best[1] > (most < INFINITY && !decays(run) ? 1e-15 : 0.0) && !ew_once_applies(run) && !(best[1] - best[0] <= wanted * best[1]); k++) {
+        for (int k = 0; k < 8 && best[1] > (most < INFINITY && !decays(run) ? 1e-15 : 0.0) && !ew_once_applies(run) &&
+                        !(best[1] - best[0] <= wanted * best[1]);
+             k++) {
             arena->used = mark;
-            const int found = delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, count > 1 ? 0.25 * SMOOTH : SMOOTH, arena);
+            const int found =
+                delta_line(ct, &to, eps[i], &w, tol, smooth_rtol, count > 1 ? 0.25 * SMOOTH : SMOOTH, arena);
             if (found == EW_SHORT)
                 return EW_SHORT;
             have = found == EW_FOUND;
@@ -174,7 +182,8 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
 /* ---- epsilon ---- */
 
 /* One attempt; out shrinks.  1: worth going on with the *next epsilon; 0: no; EW_SHORT. */
-static int epsilon_line(double out[2], ew_plan *plan, double *next, ew_total *to, double eps, double w2, double tol, double log_target[2], ew_arena *arena)
+static int epsilon_line(double out[2], ew_plan *plan, double *next, ew_total *to, double eps, double w2, double tol,
+                        double log_target[2], ew_arena *arena)
 {
     ew_contour ct[2];
     double now[2], moved = NAN;
@@ -185,9 +194,15 @@ static int epsilon_line(double out[2], ew_plan *plan, double *next, ew_total *to
     double rounding = 0.0;
     for (int j = 0; j < ct[0].count; j++)
         rounding += ct[0].err[j];
-    *plan = (ew_plan){.route = w2 > 0.0 ? EW_SMOOTHED : EW_LINE, .nodes = ct[0].count, .quadrature = (int)ew_run_nodes(to), .tilt = to->c,
-                      .step = ct[0].count > 1 ? ct[0].zi[1] : 0.0, .smoothing = w2, .aliasing = ct[0].low - ct[0].high,
-                      .truncation = ct[0].high, .rounding = rounding};
+    *plan = (ew_plan){.route = w2 > 0.0 ? EW_SMOOTHED : EW_LINE,
+                      .nodes = ct[0].count,
+                      .quadrature = (int)ew_run_nodes(to),
+                      .tilt = to->c,
+                      .step = ct[0].count > 1 ? ct[0].zi[1] : 0.0,
+                      .smoothing = w2,
+                      .aliasing = ct[0].low - ct[0].high,
+                      .truncation = ct[0].high,
+                      .rounding = rounding};
     if (ew_contour_epsilon(now, &moved, &ct[0], log_target[0])) {
         out[1] = fmin(out[1], fmax(0.0, now[1]));
         if (w2 == 0.0 && log_target[0] == log_target[1])
@@ -202,7 +217,8 @@ static int epsilon_line(double out[2], ew_plan *plan, double *next, ew_total *to
     return 1;
 }
 
-int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol, ew_arena *arena)
+int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_delta, double rtol, double smooth_rtol,
+                   ew_arena *arena)
 {
     ew_total to;
     double inf[2], log_target[2] = {log_delta, log_delta}, eps, next = NAN;
@@ -317,7 +333,8 @@ int ew_run_log_mgf(double out[2], const ew_run *run, double c, ew_arena *arena)
     double err = 8.0 * EW_U * (run->parts + 4.0) * fabs(to.log_g);
     for (int i = 0; i < run->parts; i++) {
         ew_table_errors(&to.tb[i]);
-        err += run->part[i].n * to.tb[i].real_err * 1.1 + (run->parts + 4.0) * EW_U * run->part[i].n * fabs(to.tb[i].log_m);
+        err += run->part[i].n * to.tb[i].real_err * 1.1 +
+               (run->parts + 4.0) * EW_U * run->part[i].n * fabs(to.tb[i].log_m);
     }
     out[0] = ew_down(to.log_g - err);
     out[1] = ew_up(to.log_g + err);

@@ -1,10 +1,12 @@
 /* run_lattice.c - exact inversion where all total losses lie on a lattice: one period of the line, no truncation.
  *
  * Formula  With S in origin + D Z and s the first lattice point > eps,
- *              delta(eps) = P(S >= s) - e^eps Q(S >= s) = (D/2 pi) int_period G(z) e^{-z s} [1/(1 - e^{-zD}) - e^{eps-s}/(1 - e^{-(z+1)D})] dt.
- *          N nodes of the trapezoidal rule give sum_k e^{c k x} delta(eps + k x), x = N D: the alias bounds of run_nodes.c, no other error
- *          but rounding.  N does not depend on the number of steps.
- * Rounding The losses lie on the lattice only within `loose` in total: at height t that is a relative error t loose of G, and as losses it
+ *              delta(eps) = P(S >= s) - e^eps Q(S >= s) = (D/2 pi) int_period G(z) e^{-z s} [1/(1 - e^{-zD}) -
+ *              e^{eps-s}/(1 - e^{-(z+1)D})] dt.
+ *          N nodes of the trapezoidal rule give sum_k e^{c k x} delta(eps + k x), x = N D: the alias bounds of
+ *          run_nodes.c, no other error but rounding.  N does not depend on the number of steps.
+ * Rounding The losses lie on the lattice only within `loose` in total: at height t that is a relative error t loose of
+ * G, and as losses it
  *          moves delta(eps) to somewhere between delta(eps + loose) and delta(eps - loose).
  */
 #include "compose.h"
@@ -42,7 +44,15 @@ static int prepare(period *pd, ew_total *to, double eps, double tol, ew_arena *a
     const int N = (int)nearbyint(x / D), J = N / 2;
     const double h = 2.0 * EW_PI / (N * D);
     ew_powers pw;
-    *pd = (period){.count = J + 1, .eps0 = eps, .c = c, .h = h, .scale = scale, .D = D, .origin = run->origin, .alias = exp(low), .rate = rate};
+    *pd = (period){.count = J + 1,
+                   .eps0 = eps,
+                   .c = c,
+                   .h = h,
+                   .scale = scale,
+                   .D = D,
+                   .origin = run->origin,
+                   .alias = exp(low),
+                   .rate = rate};
     pd->fixed = ew_run_fixed(to, eps) + EW_U * 60.0;
     double **all[] = {&pd->gr, &pd->gi, &pd->err};
     for (int i = 0; i < 3; i++)
@@ -54,7 +64,8 @@ static int prepare(period *pd, ew_total *to, double eps, double tol, ew_arena *a
         const double size = twice / N * exp(to->log_g - c * eps - scale + pw.log_mod[j]), turn = pw.angle[j] - t * eps;
         pd->gr[j] = size * cos(turn);
         pd->gi[j] = size * sin(turn);
-        pd->err[j] = expm1(fmin(700.0, pw.err[j])) + pd->fixed + EW_U * ((4.0 + run->parts) * pw.size[j] + 8.0 * t * fabs(eps)) + t * run->loose;
+        pd->err[j] = expm1(fmin(700.0, pw.err[j])) + pd->fixed +
+                     EW_U * ((4.0 + run->parts) * pw.size[j] + 8.0 * t * fabs(eps)) + t * run->loose;
     }
     return EW_FOUND;
 }
@@ -62,7 +73,8 @@ static int prepare(period *pd, ew_total *to, double eps, double tol, ew_arena *a
 /* 1/(1 - e^{-(a + i b)}) */
 static void geometric(double out[2], double a, double b)
 {
-    const double e = exp(-a), s = sin(0.5 * b), re = -expm1(-a) + 2.0 * e * s * s, im = e * sin(b), n = re * re + im * im;
+    const double e = exp(-a), s = sin(0.5 * b), re = -expm1(-a) + 2.0 * e * s * s, im = e * sin(b),
+                 n = re * re + im * im;
     out[0] = re / n;
     out[1] = -im / n;
 }
@@ -70,7 +82,8 @@ static void geometric(double out[2], double a, double b)
 /* delta(eps) over e^scale, lower and upper. */
 static void evaluate(double out[2], const period *pd, double eps)
 {
-    const double D = pd->D, s = pd->origin + D * (floor((eps - pd->origin) / D) + 1.0), w = exp(fmin(0.0, eps - s)), shift = s - pd->eps0;
+    const double D = pd->D, s = pd->origin + D * (floor((eps - pd->origin) / D) + 1.0), w = exp(fmin(0.0, eps - s)),
+                 shift = s - pd->eps0;
     double sum = 0.0, err = 0.0, total = 0.0;
     for (int j = 0; j < pd->count; j++) {
         const double t = j * pd->h;
@@ -79,11 +92,13 @@ static void evaluate(double out[2], const period *pd, double eps)
         geometric(b, (pd->c + 1.0) * D, t * D);
         const double kr = a[0] - w * b[0], ki = a[1] - w * b[1], size = hypot(a[0], a[1]) + w * hypot(b[0], b[1]);
         const double e = exp(-pd->c * shift), turn = -t * shift, co = e * cos(turn), si = e * sin(turn);
-        const double gr = pd->gr[j] * co - pd->gi[j] * si, gi = pd->gr[j] * si + pd->gi[j] * co, g = e * hypot(pd->gr[j], pd->gi[j]);
+        const double gr = pd->gr[j] * co - pd->gi[j] * si, gi = pd->gr[j] * si + pd->gi[j] * co,
+                     g = e * hypot(pd->gr[j], pd->gi[j]);
         sum += gr * kr - gi * ki;
         total += g * size;
         /* the kernel itself: its angles t D and turn t shift, and the cancellation between its terms */
-        err += g * (hypot(kr, ki) * pd->err[j] + size * EW_U * (40.0 + 8.0 * t * (D + fabs(shift)) + 4.0 * pd->c * fabs(shift)));
+        err += g * (hypot(kr, ki) * pd->err[j] +
+                    size * EW_U * (40.0 + 8.0 * t * (D + fabs(shift)) + 4.0 * pd->c * fabs(shift)));
     }
     err += EW_U * (pd->count + 8.0) * total;
     const double alias = pd->alias * exp(pd->rate * fabs(eps - pd->eps0));
@@ -125,7 +140,8 @@ int ew_lattice_delta(double out[2], const ew_run *run, double eps, double rtol, 
     if (!ew_total_saddle(&to, 0, at, arena))
         return arena->failed ? EW_SHORT : EW_NOT_FOUND;
     to.log_delta = fmin(0.0, to.log_delta + to.c * (to.eps - at));
-    const int found = to.log_delta > -700.0 ? prepare(&pd, &to, at, at < eps ? 1e-18 : fmax(1e-15, 0.1 * rtol), arena) : EW_NOT_FOUND;
+    const int found =
+        to.log_delta > -700.0 ? prepare(&pd, &to, at, at < eps ? 1e-18 : fmax(1e-15, 0.1 * rtol), arena) : EW_NOT_FOUND;
     if (found != EW_FOUND)
         return found;
     evaluate(raw, &pd, eps + room(run, eps));
@@ -144,7 +160,8 @@ static int meets(const period *pd, int above, double eps, const double log_targe
     return log(fmax(down(pd, raw[0]), 1e-320)) >= log_target[1] + EW_U * 4.0 * fabs(log_target[1]);
 }
 
-/* Least eps known to have delta <= target (above), or largest known to have delta >= target; NAN: none within reach.  Outward steps, then bisection. */
+/* Least eps known to have delta <= target (above), or largest known to have delta >= target; NAN: none within reach.
+ * Outward steps, then bisection. */
 static double end(const period *pd, int above, double eps, double step, const double log_target[2])
 {
     const double way = above ? 1.0 : -1.0;
@@ -176,7 +193,8 @@ static double end(const period *pd, int above, double eps, double step, const do
     return good;
 }
 
-int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol, ew_arena *arena)
+int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const double log_target[2], double rtol,
+                       ew_arena *arena)
 {
     ew_total to;
     if (!start(&to, run, arena))
@@ -201,8 +219,13 @@ int ew_lattice_epsilon(double out[2], ew_plan *plan, const ew_run *run, const do
         if (found != EW_FOUND)
             return found;
         const double high = end(&pd, 1, eps, step, log_target), low = end(&pd, 0, eps, step, log_target);
-        *plan = (ew_plan){.route = EW_LATTICE, .nodes = pd.count, .quadrature = (int)ew_run_nodes(&to), .tilt = pd.c, .step = pd.h,
-                          .aliasing = pd.alias, .rounding = pd.fixed};
+        *plan = (ew_plan){.route = EW_LATTICE,
+                          .nodes = pd.count,
+                          .quadrature = (int)ew_run_nodes(&to),
+                          .tilt = pd.c,
+                          .step = pd.h,
+                          .aliasing = pd.alias,
+                          .rounding = pd.fixed};
         if (isfinite(high))
             out[1] = fmin(out[1], fmax(0.0, high + room(run, high)));
         if (isfinite(low))

@@ -1,23 +1,29 @@
-/* run_line.c - trapezoidal inversion of a whole run on the vertical line Re z = c, smoothed or not, every error bounded.
+/* run_line.c - trapezoidal inversion of a whole run on the vertical line Re z = c, smoothed or not, every error
+ * bounded.
  *
- * Formula  T_h = (h/2 pi) sum_j G(z) e^{-z eps} k(z), z = c + i j h, G the run's generating function, k(z) = 1/(z (1+z)).
- *          T_h = sum_k e^{c k x} delta(eps + k x), x = 2 pi/h (Poisson summation, MATH.md section 4): T_h >= delta.
- * Smooth   Where |G| is not known to fall (atoms, few steps) the run is composed with one more Gaussian mechanism, mu = w, in
- *          front of the same nodes.  With U ~ N(-w^2/2, w^2), E[e^U] = 1, its delta at x = e^eps is E[delta(x e^U)], and delta is convex in x:
+ * Formula  T_h = (h/2 pi) sum_j G(z) e^{-z eps} k(z), z = c + i j h, G the run's generating function, k(z) = 1/(z
+ *          (1+z)). T_h = sum_k e^{c k x} delta(eps + k x), x = 2 pi/h (Poisson summation, MATH.md section 4): T_h >=
+ *          delta.
+ * Smooth   Where |G| is not known to fall (atoms, few steps) the run is composed with one more Gaussian mechanism, mu =
+ *          w, in front of the same nodes.  With U ~ N(-w^2/2, w^2), E[e^U] = 1, its delta at x = e^eps is E[delta(x
+ *          e^U)], and delta is convex in x:
  *              upper   E[delta(x e^U)] >= delta(x)                                               (Jensen), kernel k
  *              lower   E[delta(y) + (x - y) delta'(y)] <= delta(x), y = x e^U                     (tangents lie below)
- *          The second has the kernel k(z) - (e^{w^2 (z+1)} - 1)/(z+1): its tangent term is (y - x) Q(S > log y), Q the second law, whose
- *          transform is (kappa(z) - kappa(z+1))/(z+1), kappa(z) = E[e^{-zU}] = e^{w^2 z(z+1)/2}.  Both are w^2 x^2 delta''/2 away.
- * Bound    alias k > 0   G(c+d) e^{-(c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}) (Chernoff), k < 0 the same with c - d, or delta <= 1; for the tangents
+ *          The second has the kernel k(z) - (e^{w^2 (z+1)} - 1)/(z+1): its tangent term is (y - x) Q(S > log y), Q the
+ *          second law, whose transform is (kappa(z) - kappa(z+1))/(z+1), kappa(z) = E[e^{-zU}] = e^{w^2 z(z+1)/2}.
+ *          Both are w^2 x^2 delta''/2 away.
+ * Bound    alias k > 0   G(c+d) e^{-(c+d) eps} m(c+d) e^{-d x}/(1 - e^{-d x}) (Chernoff), k < 0 the same with c - d, or
+ *          delta <= 1; for the tangents
  *                        m grows by E[1 + e^{-U}] e^{..} = 1 + e^{w^2 (c2+1)}
- *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T); for the tangents also int_T^inf e^{-mu^2 t^2/2}/t dt <= e^{-mu^2 T^2/2}/(mu^2 T^2)
- *          quadrature, rounding: law.c, mixture.c
+ *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T); for the tangents also int_T^inf e^{-mu^2 t^2/2}/t dt
+ *          <= e^{-mu^2 T^2/2}/(mu^2 T^2) quadrature, rounding: law.c, mixture.c
  */
 #include "compose.h"
 
 #include <math.h>
 
-static const double EFFORT = 600.0; /* quadrature times contour nodes, per contour node allowed: with 65536 about 0.05 s */
+/* quadrature times contour nodes, per contour node allowed: with 65536 about 0.05 s */
+static const double EFFORT = 600.0;
 
 /* log of what the sum leaves out beyond T */
 static double tail_log(const ew_total *to, double eps, double T, double w2)
@@ -25,7 +31,8 @@ static double tail_log(const ew_total *to, double eps, double T, double w2)
     const double top = to->log_g - to->c * eps - to->log_delta;
     double tail = top + ew_total_far(to, T) - log(EW_PI * T);
     if (w2 > 0.0)
-        tail = ew_lse(tail, top - 0.5 * to->mu2 * T * T + log1p(exp(w2 * (to->c + 1.0))) - log(EW_PI * to->mu2 * T * T));
+        tail =
+            ew_lse(tail, top - 0.5 * to->mu2 * T * T + log1p(exp(w2 * (to->c + 1.0))) - log(EW_PI * to->mu2 * T * T));
     return tail + 1e-9 * (1.0 + fabs(top));
 }
 
@@ -40,9 +47,10 @@ static int refill(ew_total *to, double c_max, double t, double floor, ew_arena *
     return 1;
 }
 
-/* Where the tail is below e^{wanted}, and its log there; 0: not before `most`, or at too high a cost.  Tables are made anew where T leaves
- * what they serve. */
-static double reach(double *tail, ew_total *to, double eps, double w2, double wanted, double most, double start, ew_arena *arena, size_t mark)
+/* Where the tail is below e^{wanted}, and its log there; 0: not before `most`, or at too high a cost.  Tables are made
+ * anew where T leaves what they serve. */
+static double reach(double *tail, ew_total *to, double eps, double w2, double wanted, double most, double start,
+                    ew_arena *arena, size_t mark)
 {
     double T = fmin(start, 0.9 * most);
     for (int i = 0; i < 60; i++) {
@@ -70,8 +78,10 @@ static void kernel(double out[2], double *size, double c, double t, double w2)
     out[1] = -ki / k2;
     *size = 1.0 / sqrt(k2);
     if (w2 > 0.0) {
-        const double a = w2 * (c + 1.0), b = w2 * t, s = sin(0.5 * b), e = exp(a), er = expm1(a) - 2.0 * e * s * s, ei = e * sin(b);
-        const double n = (c + 1.0) * (c + 1.0) + t * t, xr = (er * (c + 1.0) + ei * t) / n, xi = (ei * (c + 1.0) - er * t) / n;
+        const double a = w2 * (c + 1.0), b = w2 * t, s = sin(0.5 * b), e = exp(a), er = expm1(a) - 2.0 * e * s * s,
+                     ei = e * sin(b);
+        const double n = (c + 1.0) * (c + 1.0) + t * t, xr = (er * (c + 1.0) + ei * t) / n,
+                     xi = (ei * (c + 1.0) - er * t) / n;
         out[0] -= xr;
         out[1] -= xi;
         *size += (hypot(er, ei) + EW_U * t * w2 * e) / sqrt(n);
@@ -80,14 +90,20 @@ static void kernel(double out[2], double *size, double c, double t, double w2)
 
 static int contour_take(ew_contour *ct, double eps, double log_scale, double tol, int count, ew_arena *arena)
 {
-    *ct = (ew_contour){.eps0 = eps, .log_scale = log_scale, .tol = tol, .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale), .left = INFINITY, .right = INFINITY};
+    *ct = (ew_contour){.eps0 = eps,
+                       .log_scale = log_scale,
+                       .tol = tol,
+                       .scale_err = 8.0 * EW_U + 2.0 * EW_U * fabs(log_scale),
+                       .left = INFINITY,
+                       .right = INFINITY};
     double **all[] = {&ct->cr, &ct->ci, &ct->zr, &ct->zi, &ct->err};
     for (int i = 0; i < 5; i++)
         *all[i] = ew_take(arena, (size_t)count, sizeof(double));
     return !arena->failed;
 }
 
-/* ct[0]: delta near eps, smoothed if w2 > 0; then ct[1]: its lower bound.  `to` has the tilt and an estimate of delta. */
+/* ct[0]: delta near eps, smoothed if w2 > 0; then ct[1]: its lower bound.  `to` has the tilt and an estimate of
+ * delta. */
 int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double tol, double most, ew_arena *arena)
 {
     const size_t mark = arena->used;
@@ -134,8 +150,11 @@ int ew_run_line(ew_contour ct[2], ew_total *to, double eps, double w2, double to
     for (int k = 0; k < (w2 > 0.0 ? 2 : 1); k++) {
         for (int j = 0; j <= J; j++) {
             const double t = j * h, size = exp(to->log_g - c * eps - scale + pw.log_mod[j] - 0.5 * to->mu2 * t * t);
-            const double turn = pw.angle[j] + to->mu2 * (c + 0.5) * t - t * eps, co = cos(turn), si = sin(turn), g = j ? h / EW_PI : 0.5 * h / EW_PI;
-            const double rel = expm1(fmin(700.0, pw.err[j])) + fixed + EW_U * (60.0 + (4.0 + parts) * pw.size[j] + 4.0 * t * (fabs(eps) + to->mu2 * (1.0 + c + t)));
+            const double turn = pw.angle[j] + to->mu2 * (c + 0.5) * t - t * eps, co = cos(turn), si = sin(turn),
+                         g = j ? h / EW_PI : 0.5 * h / EW_PI;
+            const double rel =
+                expm1(fmin(700.0, pw.err[j])) + fixed +
+                EW_U * (60.0 + (4.0 + parts) * pw.size[j] + 4.0 * t * (fabs(eps) + to->mu2 * (1.0 + c + t)));
             double kn[2], k_size;
             kernel(kn, &k_size, c, t, k ? w2 : 0.0);
             ct[k].cr[j] = g * size * (kn[0] * co - kn[1] * si);

@@ -1,7 +1,9 @@
-/* run_nodes.c - what the inversions of a run share: the generating function at the nodes of a vertical line, and bounds of the aliases.
+/* run_nodes.c - what the inversions of a run share: the generating function at the nodes of a vertical line, and bounds
+ * of the aliases.
  *
- * Alias    T_h = sum_k e^{c k x} f(eps + k x) of any f with |f(eps)| <= G(c2) e^{-c2 eps} m(c2) (Chernoff, any c2 > 0): the terms k > 0 add up
- *          to at most G(c2) e^{-c2 eps} m(c2) e^{-d x}/(1 - e^{-d x}), d = c2 - c > 0; k < 0 the same, d = c - c2; or, as |f| <= 1, e^{-c x}/(1 - e^{-c x}).
+ * Alias    T_h = sum_k e^{c k x} f(eps + k x) of any f with |f(eps)| <= G(c2) e^{-c2 eps} m(c2) (Chernoff, any c2 > 0):
+ *          the terms k > 0 add up to at most G(c2) e^{-c2 eps} m(c2) e^{-d x}/(1 - e^{-d x}), d = c2 - c > 0; k < 0 the
+ *          same, d = c - c2; or, as |f| <= 1, e^{-c x}/(1 - e^{-c x}).
  */
 #include "compose.h"
 
@@ -23,8 +25,10 @@ void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double
     for (int side = 0; side < 2; side++) {
         const double most = side ? 0.8 * c : fmax(1e-3, to->c_max - c);
         double f = fmin(d, most), best = INFINITY;
-        for (int i = 0; i < EW_SHIFTS - 1; i++, f *= 0.6) { /* smaller ones where the generating function explodes far ahead */
-            const double c2 = side ? c - f : c + f, v = ew_total_chernoff(to, c2) - c2 * eps + log_most(c2, w2) - scale + 1e-9 * (1.0 + c2 * fabs(eps));
+        /* smaller ones where the generating function explodes far ahead */
+        for (int i = 0; i < EW_SHIFTS - 1; i++, f *= 0.6) {
+            const double c2 = side ? c - f : c + f, v = ew_total_chernoff(to, c2) - c2 * eps + log_most(c2, w2) -
+                                                        scale + 1e-9 * (1.0 + c2 * fabs(eps));
             if (isfinite(v)) {
                 s->d[side][s->count[side]] = f;
                 s->v[side][s->count[side]++] = v;

@@ -1,9 +1,10 @@
 /* run_once.c - what needs no transform: runs of bounded loss near their largest one, and a single mechanism, once.
  *
  * Bounded  S <= most always: delta(eps) <= 1 - e^{eps - most}, exactly 0 from there on.
- * Once     atoms: delta(eps) = sum p_k (1 - e^{eps - l_k})_+;  Laplace, a = 1/scale: 1 - e^{(eps - a)/2} for |eps| <= a;
- *          mixture, whose loss grows: P(x > t) - e^eps Q(x > t) where the loss at t is eps, which is also the largest over all t: any t gives
- *          a lower bound, and t1 <= t <= t2 the upper bound P(x > t1) - e^eps Q(x > t2).
+ * Once     atoms: delta(eps) = sum p_k (1 - e^{eps - l_k})_+;  Laplace, a = 1/scale: 1 - e^{(eps - a)/2} for |eps| <=
+ *          a; mixture, whose loss grows: P(x > t) - e^eps Q(x > t) where the loss at t is eps, which is also the
+ *          largest over all t: any t gives a lower bound, and t1 <= t <= t2 the upper bound P(x > t1) - e^eps Q(x >
+ *          t2).
  */
 #include "compose.h"
 #include "special.h"
@@ -59,7 +60,8 @@ static void above(double out[2], const ew_atom *a, int count, double s, double u
     for (int i = 0; i < count; i++) {
         const double x = a[i].at / s - u, l = ew_log_ndtr(x), p = a[i].weight * exp(l);
         /* x is off by 2 units of its parts, and d log ndtr(x)/dx <= 1 + |x| below 0, <= 1 above */
-        const double err = EW_U * (16.0 + 10.0 * fabs(l) + 4.0 * (fabs(u) + fabs(a[i].at / s)) * (1.0 + fabs(fmin(x, 0.0))));
+        const double err =
+            EW_U * (16.0 + 10.0 * fabs(l) + 4.0 * (fabs(u) + fabs(a[i].at / s)) * (1.0 + fabs(fmin(x, 0.0))));
         out[0] += p * (1.0 - err);
         out[1] += p * (1.0 + err);
     }
@@ -73,7 +75,8 @@ static void mixture_once(double out[2], const ew_layer *ly, double eps)
         lo *= 2.0;
     while (hi < 1e3 && ew_mixture_loss(ly, hi) < eps + room)
         hi *= 2.0;
-    for (int side = 0; side < 2; side++) { /* the largest place known to have a loss <= eps, then the least one known to have a loss >= eps */
+    /* the largest place known to have a loss <= eps, then the least one known to have a loss >= eps */
+    for (int side = 0; side < 2; side++) {
         double a = lo, b = hi;
         for (int i = 0; i < 80 && b - a > 2.0 * EW_U * fmax(1.0, fabs(a)); i++) {
             const double u = 0.5 * (a + b);
@@ -87,7 +90,8 @@ static void mixture_once(double out[2], const ew_layer *ly, double eps)
         else
             lo = a;
     }
-    const double e = exp(eps) * (1.0 - EW_U * (2.0 + 2.0 * fabs(eps))), grown = exp(eps) * (1.0 + EW_U * (2.0 + 2.0 * fabs(eps)));
+    const double e = exp(eps) * (1.0 - EW_U * (2.0 + 2.0 * fabs(eps))),
+                 grown = exp(eps) * (1.0 + EW_U * (2.0 + 2.0 * fabs(eps)));
     above(p, ly->first, ly->p, ly->scale, lo);
     above(q, ly->first + ly->p, ly->q, ly->scale, hi);
     out[1] = fmax(0.0, hi < 1e3 ? p[1] - (eps < 709.0 ? e * q[0] : 0.0) : p[1]);
@@ -137,7 +141,8 @@ void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2
             out[1] = 0.0;
             continue;
         }
-        for (ew_once_delta(now, run, b); b < most && b < 1e6 && (side ? now[1] > low : now[0] >= high); ew_once_delta(now, run, b))
+        for (ew_once_delta(now, run, b); b < most && b < 1e6 && (side ? now[1] > low : now[0] >= high);
+             ew_once_delta(now, run, b))
             b *= 2.0;
         if (side && b >= 1e6)
             continue;

@@ -23,7 +23,8 @@ static double slope(const ew_atom *a, const double *tangent, int count, double s
 }
 
 /* sum over the nodes of Re C_j n (d M/d theta)/M; share: of sigma alike in all layers. */
-static double moved(const ew_contour *ct, const ew_table *tb, const double *tangent, const ew_atom *base, double *gp, double *gq)
+static double moved(const ew_contour *ct, const ew_table *tb, const double *tangent, const ew_atom *base, double *gp,
+                    double *gq)
 {
     for (int k = 0; k < tb->part->layers; k++) {
         const ew_layer *ly = &tb->part->layer[k];
@@ -71,8 +72,10 @@ static int longer(double *out, const ew_contour *ct, const ew_table *tb, double 
     return 1;
 }
 
-/* out = d eps/d delta, d eps/d mu^2, then for each part d eps/d n, d eps/d sigma, and d eps along `tangent` of its weights. */
-int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol, double smooth_rtol, ew_arena *arena)
+/* out = d eps/d delta, d eps/d mu^2, then for each part d eps/d n, d eps/d sigma, and d eps along `tangent` of its
+ * weights. */
+int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double log_delta, double rtol,
+                  double smooth_rtol, ew_arena *arena)
 {
     double bounds[2];
     ew_plan plan;
@@ -104,7 +107,8 @@ int ew_run_slopes(double *out, const ew_run *run, const double *tangent, double 
     for (int i = 0; i < run->parts; i++) {
         const ew_table *tb = &to.tb[i];
         const size_t mark = arena->used;
-        double *gp = ew_take(arena, (size_t)tb->count + 1, sizeof(double)), *gq = ew_take(arena, (size_t)tb->count + 1, sizeof(double));
+        double *gp = ew_take(arena, (size_t)tb->count + 1, sizeof(double)),
+               *gq = ew_take(arena, (size_t)tb->count + 1, sizeof(double));
         double *row = out + 2 + 3 * i;
         if (arena->failed || !longer(&row[0], ct, tb, h, arena))
             return EW_SHORT;

@@ -1,7 +1,7 @@
 /* saddle.c - the tilt c near the minimiser of  psi(c) = n K(c) - c eps - log c - log(1+c).
  *
- * Nothing here needs care about rounding or convergence: any c > 0 gives valid bounds.  The estimate of delta is the leading
- * term of the saddle-point expansion, e^{psi(c)} / sqrt(2 pi psi''(c)), kernel 1/(c(1+c)) included in psi.
+ * Nothing here needs care about rounding or convergence: any c > 0 gives valid bounds.  The estimate of delta is the
+ * leading term of the saddle-point expansion, e^{psi(c)} / sqrt(2 pi psi''(c)), kernel 1/(c(1+c)) included in psi.
  */
 #include "rooms.h"
 
@@ -19,7 +19,8 @@ static double outermost_peak(const ew_model *m, double rate, int sign)
     const double s = m->s;
     double u = sign * rate / s;
     for (int i = 0; i < 60; i++) {
-        const double y = (u - m->shift) / s, up = m->odds * exp(fmin(700.0, sign > 0 || m->kind == EW_KIND_ADD ? y : -y));
+        const double y = (u - m->shift) / s,
+                     up = m->odds * exp(fmin(700.0, sign > 0 || m->kind == EW_KIND_ADD ? y : -y));
         const double next = sign * (rate / s) * (up / (1.0 + up));
         if (fabs(next - u) < 0.02 * (1.0 + fabs(next)))
             return next;
@@ -34,8 +35,13 @@ static int build(ew_nodes *nd, const ew_law *law, double c)
     const ew_model *m = law->m;
     const double reach = 8.5, width = law->far.width;
     if (width > 0.0) /* nothing beyond the taper, whatever c */
-        return ew_nodes_fill(nd, law, fmin(fmin(0.3, 0.5 * m->s), 0.35 * width), law->left.width > 0.0 ? law->left.at - 2.0 * width : -10.5, law->far.at + 2.0 * width);
-    const double top = outermost_peak(m, m->kind == EW_KIND_ADD ? 1.0 : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c : 1.0 + c, 1);
+        return ew_nodes_fill(nd, law, fmin(fmin(0.3, 0.5 * m->s), 0.35 * width),
+                             law->left.width > 0.0 ? law->left.at - 2.0 * width : -10.5, law->far.at + 2.0 * width);
+    const double top = outermost_peak(m,
+                                      m->kind == EW_KIND_ADD       ? 1.0
+                                      : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c
+                                                                   : 1.0 + c,
+                                      1);
     const double low = m->kind == EW_KIND_REMOVE ? 0.0 : outermost_peak(m, m->kind == EW_KIND_ADD ? c : 1.0, -1);
     return top < 300.0 && ew_nodes_fill(nd, law, fmin(0.65, m->s), low - reach, top + reach);
 }
@@ -92,8 +98,10 @@ static int solve(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double start, d
             lo = x;
         if (!(hi - lo > 1e-9))
             return 1;
-        /* Newton; on the logarithm of log delta, which is nearly a power of c; a bounded step in log c, then bisection */
-        const double ratio = of_delta ? sp->log_delta / target : 0.0, far = ratio > 0.3 && ratio != 1.0 ? log(ratio) * sp->log_delta / -f : 1.0;
+        /* Newton; on the logarithm of log delta, which is nearly a power of c; a bounded step in log c, then
+         * bisection */
+        const double ratio = of_delta ? sp->log_delta / target : 0.0,
+                     far = ratio > 0.3 && ratio != 1.0 ? log(ratio) * sp->log_delta / -f : 1.0;
         double r = x + fmax(-2.0, fmin(2.0, -f / df * far));
         if (i > 12 && lo > -60.0 && hi < 80.0)
             r = 0.5 * (lo + hi);
@@ -137,7 +145,8 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
     if (!solve(sp, law, nd, fmax(eps / (mu * mu) - 0.5, 0.3 / mu), eps, 0))
         return 0;
     sp->eps = eps;
-    sp->log_delta = law->m->n * log1p(sp->at.m0) - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
+    sp->log_delta =
+        law->m->n * log1p(sp->at.m0) - sp->c * eps - log(sp->c) - log1p(sp->c) - log(sp->spread) - 0.5 * EW_LOG_2PI;
     return 1;
 }
 
@@ -167,8 +176,8 @@ static double slope(const ew_moments *at, double n, int cls)
     return small + n * factor * (at->b1 * a - at->b0 * at->m1) / (a * a) / (1.0 + r);
 }
 
-/* Minimise  log power(c) - c eps + log kernel(c)  over c > 0: its derivative grows with c, so bracketing and secants in log c find it
- * for any law. */
+/* Minimise  log power(c) - c eps + log kernel(c)  over c > 0: its derivative grows with c, so bracketing and secants in
+ * log c find it for any law. */
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start)
 {
     double lo = -INFINITY, hi = INFINITY, g_lo = 0.0, g_hi = 0.0, x = log(start), best = INFINITY, step = 0.7;

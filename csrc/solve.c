@@ -1,10 +1,12 @@
-/* solve.c - the public functions: check the arguments, take the direction(s) of the relation, calibrate on the safe side. */
+/* solve.c - the public functions: check the arguments, take the direction(s) of the relation, calibrate on the safe
+ * side. */
 #include "rooms.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static const double SIGMA_MIN = 0.1, SIGMA_MAX = 1e4, Q_MIN = 1e-12, STEPS_MAX = 1e13, LOG_DELTA_MIN = -690.7755278982137 - 1e-9, RTOL = 1e-9;
+static const double SIGMA_MIN = 0.1, SIGMA_MAX = 1e4, Q_MIN = 1e-12, STEPS_MAX = 1e13,
+                    LOG_DELTA_MIN = -690.7755278982137 - 1e-9, RTOL = 1e-9;
 
 size_t ew_work_size(void)
 {
@@ -34,7 +36,8 @@ static int kind_of(ew_adjacency adjacency, double q)
 {
     if (adjacency == EW_REPLACE_ONE)
         return EW_KIND_REPLACE;
-    return adjacency == EW_ADD && q < 1.0 ? EW_KIND_ADD : EW_KIND_REMOVE; /* q = 1: both directions are the same Gaussian pair */
+    /* q = 1: both directions are the same Gaussian pair */
+    return adjacency == EW_ADD && q < 1.0 ? EW_KIND_ADD : EW_KIND_REMOVE;
 }
 
 static int certified(double sigma, double q, double n)
@@ -42,14 +45,15 @@ static int certified(double sigma, double q, double n)
     return sigma >= SIGMA_MIN && sigma <= SIGMA_MAX && q >= Q_MIN && n <= STEPS_MAX;
 }
 
-/* What one call may spend once it knows where epsilon is: about 0.15 s where steps are few or large, 0.5 s elsewhere. */
+/* What one call may spend once it knows where epsilon is: about 0.15 s where steps are few or large, 0.5 s
+ * elsewhere. */
 static double allowance(double sigma, double n)
 {
     return n <= 10.0 || sigma <= 0.3 ? 1.5e8 : 6e8;
 }
 
-static int epsilon_of(double out[2], double sigma, double q, double n, double log_delta, ew_adjacency adjacency, double rtol,
-                      ew_scratch *ws)
+static int epsilon_of(double out[2], double sigma, double q, double n, double log_delta, ew_adjacency adjacency,
+                      double rtol, ew_scratch *ws)
 {
     ew_model m;
     if (!certified(sigma, q, n) || log_delta < LOG_DELTA_MIN)
@@ -71,19 +75,20 @@ static int epsilon_of(double out[2], double sigma, double q, double n, double lo
     return 1;
 }
 
-ew_status ew_epsilon(double out[2], double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency, double rtol,
-                     void *work)
+ew_status ew_epsilon(double out[2], double sigma, double q, int64_t steps, double delta, ew_adjacency adjacency,
+                     double rtol, void *work)
 {
     ew_status s = check(sigma, q, steps, delta, 0.0, (int)adjacency, rtol);
-    if (s == EW_OK && !(epsilon_of(out, sigma, q, (double)steps, log(delta), adjacency, rtol, work) && out[1] < INFINITY))
+    if (s == EW_OK &&
+        !(epsilon_of(out, sigma, q, (double)steps, log(delta), adjacency, rtol, work) && out[1] < INFINITY))
         s = EW_PRECISION;
     if (s != EW_OK)
         out[0] = out[1] = NAN;
     return s;
 }
 
-ew_status ew_delta(double out[2], double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency, double rtol,
-                   void *work)
+ew_status ew_delta(double out[2], double sigma, double q, int64_t steps, double epsilon, ew_adjacency adjacency,
+                   double rtol, void *work)
 {
     ew_status s = check(sigma, q, steps, 0.5, epsilon, (int)adjacency, rtol);
     if (s == EW_OK) {
@@ -119,8 +124,8 @@ typedef struct {
 static int upper(double *eps, const dial *d, double x)
 {
     double out[2];
-    const int ok = epsilon_of(out, d->which == 0 ? x : d->sigma, d->which == 1 ? x : d->q, d->which == 2 ? x : d->n, d->log_delta,
-                              d->adjacency, RTOL, d->ws);
+    const int ok = epsilon_of(out, d->which == 0 ? x : d->sigma, d->which == 1 ? x : d->q, d->which == 2 ? x : d->n,
+                              d->log_delta, d->adjacency, RTOL, d->ws);
     *eps = ok ? out[1] : INFINITY;
     return ok;
 }
@@ -128,7 +133,8 @@ static int upper(double *eps, const dial *d, double x)
 /* Where the saddle-point estimate says the target is met: a start, nothing more. */
 static double guess(const dial *d, double lo, double hi)
 {
-    double a = log(lo), b = log(hi), x = d->which == 0 ? log(fmin(hi, fmax(lo, 1.0))) : 0.5 * (a + b), fa = NAN, xa = NAN;
+    double a = log(lo), b = log(hi), x = d->which == 0 ? log(fmin(hi, fmax(lo, 1.0))) : 0.5 * (a + b), fa = NAN,
+           xa = NAN;
     const double sign = d->which == 0 ? -1.0 : 1.0, want = log(d->target);
     for (int i = 0; i < 14; i++) {
         ew_model m;
@@ -136,7 +142,10 @@ static double guess(const dial *d, double lo, double hi)
         ew_saddle sp;
         const double v = exp(x), q = d->which == 1 ? v : d->q;
         const ew_law law = {.m = &m};
-        ew_model_init(&m, d->adjacency == EW_REPLACE_ONE ? EW_KIND_REPLACE : d->adjacency == EW_ADD ? EW_KIND_ADD : EW_KIND_REMOVE,
+        ew_model_init(&m,
+                      d->adjacency == EW_REPLACE_ONE ? EW_KIND_REPLACE
+                      : d->adjacency == EW_ADD       ? EW_KIND_ADD
+                                                     : EW_KIND_REMOVE,
                       d->which == 0 ? v : d->sigma, fmin(q, 1.0 - 1e-9), d->which == 2 ? floor(v) : d->n);
         ew_nodes_bind(&nd, d->ws->coarse);
         double f = NAN;
@@ -162,9 +171,9 @@ static double guess(const dial *d, double lo, double hi)
     return exp(x);
 }
 
-/* Largest x between ok and bad that meets the target, up to tol (relative) or 1 for steps; ok < bad or ok > bad.  Both ends are only presumed
- * to be what they are called until the search needs them.  Bracketing secant in (log x, log eps); *result is certified.
- * 1: found; 0: no certificate; -1: not even `ok` meets the target. */
+/* Largest x between ok and bad that meets the target, up to tol (relative) or 1 for steps; ok < bad or ok > bad.  Both
+ * ends are only presumed to be what they are called until the search needs them.  Bracketing secant in (log x, log
+ * eps); *result is certified. 1: found; 0: no certificate; -1: not even `ok` meets the target. */
 static int calibrate(double *result, const dial *d, double ok, double bad, double tol)
 {
     double fo = NAN, fb = NAN, e, x = guess(d, fmin(ok, bad), fmax(ok, bad));
@@ -208,7 +217,8 @@ static int calibrate(double *result, const dial *d, double ok, double bad, doubl
         else if (isfinite(f) && fabs(f) < 1.0)
             t = log(x) + f * (d->which == 0 ? 0.8 : -0.8) + (e <= d->target ? 1.0 : -1.0) * copysign(1e-3, lb - lo);
         if (isfinite(t) && fabs(f) < 1e-2 && isfinite(fo) && isfinite(fb)) {
-            const double nudge = (d->which == 2 ? 0.5 / x : 0.3 * tol) * copysign(1.0, lb - lo) * (1 << (abs(same) > 8 ? 8 : abs(same) - 1));
+            const double nudge = (d->which == 2 ? 0.5 / x : 0.3 * tol) * copysign(1.0, lb - lo) *
+                                 (1 << (abs(same) > 8 ? 8 : abs(same) - 1));
             t += (same > 0 ? 1.0 : -1.0) * nudge; /* aim past the root, so that both ends close in */
         }
         if (!isfinite(t) || (i > 30 && i % 2) || !((t > lo && t < lb) || (t < lo && t > lb)))
@@ -227,7 +237,8 @@ static ew_status calibrated(double *out, dial *d, double safe, double limit, dou
     return found > 0 ? EW_OK : found < 0 ? EW_UNREACHABLE : EW_PRECISION;
 }
 
-ew_status ew_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta, ew_adjacency adjacency, void *work)
+ew_status ew_noise_multiplier(double *out, double epsilon, double q, int64_t steps, double delta,
+                              ew_adjacency adjacency, void *work)
 {
     ew_status s = check(1.0, q, steps, delta, epsilon, (int)adjacency, RTOL);
     if (s == EW_OK && epsilon < 0.0)
@@ -241,7 +252,8 @@ ew_status ew_noise_multiplier(double *out, double epsilon, double q, int64_t ste
     return s;
 }
 
-ew_status ew_max_steps(int64_t *out, double epsilon, double sigma, double q, double delta, ew_adjacency adjacency, void *work)
+ew_status ew_max_steps(int64_t *out, double epsilon, double sigma, double q, double delta, ew_adjacency adjacency,
+                       void *work)
 {
     ew_status s = check(sigma, q, 1, delta, epsilon, (int)adjacency, RTOL);
     double n = 0.0;
@@ -255,8 +267,8 @@ ew_status ew_max_steps(int64_t *out, double epsilon, double sigma, double q, dou
     return s;
 }
 
-ew_status ew_max_sampling_rate(double *out, double epsilon, double sigma, int64_t steps, double delta, ew_adjacency adjacency,
-                               void *work)
+ew_status ew_max_sampling_rate(double *out, double epsilon, double sigma, int64_t steps, double delta,
+                               ew_adjacency adjacency, void *work)
 {
     ew_status s = check(sigma, 1.0, steps, delta, epsilon, (int)adjacency, RTOL);
     if (s == EW_OK && epsilon < 0.0)

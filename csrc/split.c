@@ -1,15 +1,18 @@
-/* split.c - laws whose far tail would blow up M(c), or whose tilted characteristic function does not decay: few steps, little
- * noise, tiny sampling rates.
+/* split.c - laws whose far tail would blow up M(c), or whose tilted characteristic function does not decay: few steps,
+ * little noise, tiny sampling rates.
  *
- * Idea     Sort the steps by u (core.h) and condition on what they are; weights are smooth (taper.c), so that every part is again a
- *          positive measure with an analytic density and has its own line, its own tilt.
- * big      remove, replace: a step so far out that S > eps whatever the others do.  With masses b, b' of a big step under the two laws,
+ * Idea     Sort the steps by u (core.h) and condition on what they are; weights are smooth (taper.c), so that every
+ *          part is again a positive measure with an analytic density and has its own line, its own tilt.
+ * big      remove, replace: a step so far out that S > eps whatever the others do.  With masses b, b' of a big step
+ *          under the two laws,
  *              E[1 - e^{eps - S}; some big] = (1 - (1-b)^n) - e^eps (1 - (1-b')^n),      exactly, and
  *              0 <= E[(1 - e^{eps - S})_+; some big] - that = E[(e^{eps - S} - 1)_+; some big] <= n E[e(eps - L); big],
- *          e(x) = least of e^x; e^{x - (n-1) log(1-q)} - 1 (remove: S >= n log(1-q)); m(s-1) e^{s x} M(-s)^{n-1} (any s > 1, remove).
- *          add: a step whose loss alone leaves S < eps.  Its paths contribute at most n E[(1 - e^{eps - n edge + X})_+; big], X = edge - L.
- * small    every step small.  remove, replace: its own line, or nothing where its Chernoff bound is below the tolerance.  add: S > eps
- *          throughout, so its part is P_s^n - e^eps Q_s^n, short of E[(e^{eps-S} - 1)_+; all small] <= m(s-1) e^{s eps} M_s(-s)^n.
+ *          e(x) = least of e^x; e^{x - (n-1) log(1-q)} - 1 (remove: S >= n log(1-q)); m(s-1) e^{s x} M(-s)^{n-1} (any s
+ *          > 1, remove). add: a step whose loss alone leaves S < eps.  Its paths contribute at most n E[(1 - e^{eps - n
+ *          edge + X})_+; big], X = edge - L.
+ * small    every step small.  remove, replace: its own line, or nothing where its Chernoff bound is below the
+ *          tolerance.  add: S > eps throughout, so its part is P_s^n - e^eps Q_s^n, short of E[(e^{eps-S} - 1)_+; all
+ *          small] <= m(s-1) e^{s eps} M_s(-s)^n.
  * mid      at least one mid step, none big: a line for (M_s + M_m)^n - M_s^n, which decays because M_m does.
  */
 #include "split.h"
@@ -20,7 +23,8 @@
 typedef struct {
     double at, small, mid; /* where; logs of the Chernoff bounds of both parts over delta */
     double rate;           /* add: how fast the error of the small part grows with epsilon */
-    double size;           /* log of the saddle-point estimate of delta(eps) over delta: within a factor of a few, good enough to steer by */
+    /* log of the saddle-point estimate of delta(eps) over delta: within a factor of a few, good enough to steer by */
+    double size;
     ew_saddle sp[EW_CLASSES];
 } cut;
 
@@ -28,7 +32,8 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
 {
     ew_nodes nd;
     law->split = (ew_taper){k->at, split ? j->width : 0.0};
-    if (!(j->m->kind == EW_KIND_ADD && split ? ew_spread_nodes(&nd, j, law, 0.08 * j->width) : ew_survey_nodes(&nd, j, law)))
+    if (!(j->m->kind == EW_KIND_ADD && split ? ew_spread_nodes(&nd, j, law, 0.08 * j->width)
+                                             : ew_survey_nodes(&nd, j, law)))
         return 0;
     double variance = 0.0;
     for (int i = 0; i < nd.count; i++)
@@ -39,7 +44,9 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
         double best = INFINITY;
         for (double s = start; s < 1e4 * start; s *= 1.6) {
             const double v = ew_backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
-            const double e = v + s * ew_line_eps(law, j->eps) + 8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(fmax(1.001, s) - 1.0);
+            const double e = v + s * ew_line_eps(law, j->eps) +
+                             8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) +
+                             ew_log_kernel(fmax(1.001, s) - 1.0);
             if (e < best) {
                 best = e;
                 k->rate = fmax(1.001, s);
@@ -50,10 +57,12 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
         const double x = j->eps + j->m->n * log1p(nd.out_gap / (1.0 - nd.out));
         k->size = x < 0.0 ? j->m->n * log1p(-nd.out) + log(-expm1(x)) - j->log_delta : -INFINITY;
     } else {
-        k->small = ew_saddle_least(&k->sp[EW_SMALL], &nd, j->m, EW_SMALL, ew_line_eps(law, j->eps), start) - j->log_delta;
+        k->small =
+            ew_saddle_least(&k->sp[EW_SMALL], &nd, j->m, EW_SMALL, ew_line_eps(law, j->eps), start) - j->log_delta;
         k->size = ew_lse(j->big, k->sp[EW_SMALL].log_delta - j->log_delta);
     }
-    k->mid = split ? ew_saddle_least(&k->sp[EW_MID], &nd, j->m, EW_MID, ew_line_eps(law, j->eps), start) - j->log_delta : -INFINITY;
+    k->mid = split ? ew_saddle_least(&k->sp[EW_MID], &nd, j->m, EW_MID, ew_line_eps(law, j->eps), start) - j->log_delta
+                   : -INFINITY;
     if (split)
         k->size = ew_lse(k->size, k->sp[EW_MID].log_delta - j->log_delta);
     return 1;
@@ -74,15 +83,19 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
         double rel = 0.0;
         for (int k = EW_SMALL; k <= cls; k++) {
             double err = INFINITY;
-            for (double y = fmin(1.5 * j->m->s, 0.72 * j->width); y > 0.1 * j->width && !(n * err < 1e-3 * at.b0); y *= 0.75) {
+            for (double y = fmin(1.5 * j->m->s, 0.72 * j->width); y > 0.1 * j->width && !(n * err < 1e-3 * at.b0);
+                 y *= 0.75) {
                 const double first = ew_survey(law, k, c, 0.0, y), second = log1p(2.0 * c * j->m->q) + 0.5 * y * y;
-                err = fmin(err, 2.0 * (exp(first) + (k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
+                err = fmin(err,
+                           2.0 * (exp(first) + (k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
             }
-            err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, nd.u[0], nd.u[nd.count - 1], nd.hu)) + (k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
+            err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, nd.u[0], nd.u[nd.count - 1], nd.hu)) +
+                   (k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
             rel += err / (k == EW_SMALL ? a : at.b0);
         }
         if (n * rel < 0.5)
-            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) + 8.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
+            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) +
+                   8.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
     }
     return INFINITY;
 }
@@ -97,7 +110,8 @@ static int add_part(ew_contour *ct, const ew_job *j, const ew_law *law, int cls,
         if (ew_survey_nodes(&nd, j, law)) /* the smallest tilt that will do: no bound is easier to certify */
             for (double next = c; size < log(j->tol) - 6.0 && next > 1e-3 * sp->c; next *= 0.85) {
                 ew_moments_at(&here.at, &nd, next);
-                size = ew_log_power(&here.at, j->m->n, cls) - next * ew_line_eps(law, j->eps) + ew_log_kernel(next) - j->log_delta;
+                size = ew_log_power(&here.at, j->m->n, cls) - next * ew_line_eps(law, j->eps) + ew_log_kernel(next) -
+                       j->log_delta;
                 if (size < log(j->tol) - 6.0)
                     c = next;
             }
@@ -136,7 +150,8 @@ static int assemble(ew_contour *ct, const ew_job *j, ew_law *law, const cut *k, 
         ct->left = j->margin;
     else if (!j->rare)
         ct->right = j->margin;
-    /* first what is more often refused, at little cost: the line of the small steps, for replace that of the mid ones */
+    /* first what is more often refused, at little cost: the line of the small steps, for replace that of the mid
+     * ones */
     if (add && split) {
         ct->low += exp(k->small);
         ct->high += exp(k->small);
@@ -153,8 +168,8 @@ static int assemble(ew_contour *ct, const ew_job *j, ew_law *law, const cut *k, 
     return (add || j->rare || ew_add_big(ct, j, law) == 1) && isfinite(ct->low + ct->high);
 }
 
-/* How large a part may be, log of it over delta: rounding costs some 300 units of n M, or of n (M - 1) if that is small, and the lines
- * cancel by a little more than their size. */
+/* How large a part may be, log of it over delta: rounding costs some 300 units of n M, or of n (M - 1) if that is
+ * small, and the lines cancel by a little more than their size. */
 static double bearable(const cut *k, const ew_job *j)
 {
     const ew_moments *at = &k->sp[k->small > k->mid ? EW_SMALL : EW_MID].at;
@@ -162,16 +177,20 @@ static double bearable(const cut *k, const ew_job *j)
     return fmin(22.0, fmax(3.5, log(j->tol) + 26.0 - log(units)));
 }
 
-/* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta is far from that, size
- * tells the log of how far.  *way: the place among the cuts to try first, and the one that did. */
-int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws)
+/* delta near eps, given that it is about e^{log_delta} there.  1: done; 0: too expensive; -1 (if asked to steer): delta
+ * is far from that, size tells the log of how far.  *way: the place among the cuts to try first, and the one that
+ * did. */
+int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *m, double eps, double log_delta,
+             double tol, ew_scratch *ws)
 {
     ew_job j = ew_job_begin(m, eps, log_delta, tol, ws);
     j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
     const int add = m->kind == EW_KIND_ADD;
     ew_law law = {.m = m, .edge = add && eps > -0.5 * m->n * m->log1mq};
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
-    j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width, 680.0 * m->s); /* the second law's too */
+    /* the second law's too */
+    j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width,
+                 680.0 * m->s);
     if (!ew_place_far(&law, &j))
         return 0;
     static const double share[CUTS] = {0.0, 1.1, 0.8, 0.6, 0.42, 0.28, 0.18, 0.1, 0.04, 0.015, 0.005}; /* 0: no split */
@@ -192,7 +211,8 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
         }
         if (!weigh(k, &j, &law, i > 0))
             continue;
-        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e100)) { /* M is about to overflow: count from the largest loss */
+        /* M is about to overflow: count from the largest loss */
+        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e100)) {
             law.edge = 1;
             if (!weigh(k, &j, &law, 0))
                 continue;
@@ -230,13 +250,14 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
     return 0;
 }
 
-/* A certain upper bound of epsilon, wide but always there: steps beyond u* are so rare that all of them together cost half of delta, and the
- * rest obeys Chernoff's inequality.  INFINITY: not even that. */
+/* A certain upper bound of epsilon, wide but always there: steps beyond u* are so rare that all of them together cost
+ * half of delta, and the rest obeys Chernoff's inequality.  INFINITY: not even that. */
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws)
 {
     ew_job j = ew_job_begin(m, 0.0, log_delta, 0.1, ws);
     j.rare = 1;
-    const double rare = fmax(1.0, log(m->n) - log_delta + 1.5), far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
+    const double rare = fmax(1.0, log(m->n) - log_delta + 1.5),
+                 far = fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
     ew_law law = {.m = m, .far = {far + 4.0 * j.width, j.width}};
     if (m->kind == EW_KIND_ADD)
         return -m->n * m->log1mq * (1.0 + 4.0 * EW_U);

@@ -13,7 +13,8 @@ typedef struct {
     double high;       /* error so far, in units of e^{log_delta} */
     double big;        /* log of the part of the big steps, likewise, roughly */
     int rare;          /* big steps are an error as a whole, and not counted */
-    double left;       /* replace: log of the mass of the steps that law->left leaves out, all n of them, under either law */
+    /* replace: log of the mass of the steps that law->left leaves out, all n of them, under either law */
+    double left;
     double margin;     /* what is bounded for the big steps holds for epsilons so much larger (add: smaller) */
 } ew_job;
 
@@ -21,8 +22,10 @@ typedef struct {
 ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
 int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu); /* 0: too many */
 int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law);
-double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n); /* log M(-s)^n, or NaN */
-double ew_above(double *scratch, const ew_taper *t, const double *u, const double *x, int count);  /* sum of x (1 - chi(u)) */
+/* log M(-s)^n, or NaN */
+double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n);
+/* sum of x (1 - chi(u)) */
+double ew_above(double *scratch, const ew_taper *t, const double *u, const double *x, int count);
 int ew_place_far(ew_law *law, ew_job *j);
 
 /* counted.c */

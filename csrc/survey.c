@@ -1,11 +1,14 @@
 /* survey.c - bounds of integrals of |phi g weight e^{z loss}| over a line Im u = y, cell by cell.
  *
- * Here     Im u = y = theta s turns Y = odds e^y into Y e^{i theta}.  With A = log|1 + Y e^{i theta}|, B = arg(1 + Y e^{i theta})
+ * Here     Im u = y = theta s turns Y = odds e^y into Y e^{i theta}.  With A = log|1 + Y e^{i theta}|, B = arg(1 + Y
+ *          e^{i theta})
  *              |phi| = e^{y^2/2} phi(Re u),   |g e^{z loss}| = (1-q)^{..} exp(alpha A_+ + beta A_- +- t (B_+ + B_-)),
- *          (alpha, beta) = (1+c, 0) remove, (-c, 0) add, (1+c, -c) replace, z = c + i t.  For 0 <= theta <= pi/2 both A and B grow with
- *          Y, and Y_+ (Y_-) grows (falls) with Re u: on a cell every factor is largest at one of its ends.
- * Use      (1) error of the trapezoidal rule (MATH.md section 2): |rule - integral| <= 2 N/(e^{2 pi y/hu} - 1), N = this bound for
- *          +t; (2) |M(c + i t')| <= this bound for -t, all t' >= t (section 4: the shifted path, decreasing in t).
+ *          (alpha, beta) = (1+c, 0) remove, (-c, 0) add, (1+c, -c) replace, z = c + i t.  For 0 <= theta <= pi/2 both A
+ *          and B grow with Y, and Y_+ (Y_-) grows (falls) with Re u: on a cell every factor is largest at one of its
+ *          ends.
+ * Use      (1) error of the trapezoidal rule (MATH.md section 2): |rule - integral| <= 2 N/(e^{2 pi y/hu} - 1), N =
+ *          this bound for +t; (2) |M(c + i t')| <= this bound for -t, all t' >= t (section 4: the shifted path,
+ *          decreasing in t).
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -18,14 +21,24 @@ static const double LEAST = -1e5; /* of no account, and still a bound */
 typedef struct {
     const ew_law *law;
     int weight;
-    double alpha, beta, t, y, co, more, si, base; /* co, more: cosines of two angles, |1 + Y e^{i theta}| stands for their geometric mean */
+    /* co, more: cosines of two angles, |1 + Y e^{i theta}| stands for their geometric mean */
+    double alpha, beta, t, y, co, more, si, base;
 } view;
 
 static view look(const ew_law *law, int weight, double c, double t, double y)
 {
     const ew_model *m = law->m;
     const double theta = y / m->s;
-    view v = {law, weight, m->kind == EW_KIND_ADD ? -c : 1.0 + c, m->kind == EW_KIND_REPLACE ? -c : 0.0, t, y, cos(theta), cos(theta), sin(theta), 0.0};
+    view v = {law,
+              weight,
+              m->kind == EW_KIND_ADD ? -c : 1.0 + c,
+              m->kind == EW_KIND_REPLACE ? -c : 0.0,
+              t,
+              y,
+              cos(theta),
+              cos(theta),
+              sin(theta),
+              0.0};
     v.base = (law->edge ? 0.0 : v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
     return v;
 }
@@ -34,7 +47,8 @@ static view look(const ew_law *law, int weight, double c, double t, double y)
 EW_BODY double modulus_log(double log_y, double co, double more)
 {
     const double w = ew_k_exp(-fabs(log_y)), a = w * (2.0 * co + w), b = w * (2.0 * more + w), x = a + b + a * b;
-    return (log_y > 0.0 ? log_y : 0.0) + 0.25 * ew_k_log_of(1.0 + x, x, 0.0); /* what 1 + x loses: below a unit of the sum */
+    /* what 1 + x loses: below a unit of the sum */
+    return (log_y > 0.0 ? log_y : 0.0) + 0.25 * ew_k_log_of(1.0 + x, x, 0.0);
 }
 
 EW_BODY double argument(double log_y, double co, double si)
@@ -48,26 +62,30 @@ EW_CLONES
 static void integrand(double *e, const view *v, double u, double d)
 {
     const ew_model *m = v->law->m;
-    const double lo = log(m->odds), by = 1.0 / m->s, alpha = v->alpha, beta = v->beta, t = v->t, co = v->co, more = v->more, si = v->si, shift = m->shift, base = v->base;
-    const int right_a = alpha > 0.0, right_t = t > 0.0, left_b = beta > 0.0; /* a positive factor is worst where Y is largest */
+    const double lo = log(m->odds), by = 1.0 / m->s, alpha = v->alpha, beta = v->beta, t = v->t, co = v->co,
+                 more = v->more, si = v->si, shift = m->shift, base = v->base;
+    /* a positive factor is worst where Y is largest */
+    const int right_a = alpha > 0.0, right_t = t > 0.0, left_b = beta > 0.0;
 #pragma omp simd
     for (int i = 0; i < CELLS; i++) {
         const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p;
         const double af = fabs(from), at = fabs(to), near = from * to <= 0.0 ? 0.0 : af < at ? af : at;
         const double l = lo + (from - shift) * by, r = lo + (to - shift) * by;
-        e[i] = (base - 0.5 * near * near) + alpha * modulus_log(right_a ? r : l, co, more) + t * argument(right_t ? r : l, co, si);
+        e[i] = (base - 0.5 * near * near) + alpha * modulus_log(right_a ? r : l, co, more) +
+               t * argument(right_t ? r : l, co, si);
     }
     if (m->kind != EW_KIND_REPLACE)
         return;
 #pragma omp simd
     for (int i = 0; i < CELLS; i++) { /* log Y_- falls with u */
-        const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p, far = lo - from * by, close = lo - to * by;
+        const double p = u + i * d, q = u + (i + 1) * d, from = p < q ? p : q, to = p < q ? q : p, far = lo - from * by,
+                     close = lo - to * by;
         e[i] += beta * modulus_log(left_b ? far : close, co, more) + t * argument(right_t ? far : close, co, si);
     }
 }
 
-/* log of what |chi| at Im u = y may exceed chi on the real axis by, on the cells: at most |chi|, and |1 - chi| on both lines, of which the
- * bound (taper.c) grows with y */
+/* log of what |chi| at Im u = y may exceed chi on the real axis by, on the cells: at most |chi|, and |1 - chi| on both
+ * lines, of which the bound (taper.c) grows with y */
 static void more_log(double *e, const ew_taper *t, double u, double d, double y)
 {
     double above[CELLS] = {0.0}, below[CELLS] = {0.0};
@@ -86,7 +104,8 @@ static void add_weights(double *e, const view *v, double u, double d)
         return;
     if (v->weight == EW_BIG) {
         ew_taper_strip_add(e, &law->far, u, d, v->y, 1, CELLS);
-    } else if (v->weight == EW_MORE) { /* |a b c| - a0 b0 c0 of three factors, each |a| <= A, |a| - a0 <= a': at most a' B C + A b' C + A B c' */
+    } else if (v->weight == EW_MORE) {
+        /* |a b c| - a0 b0 c0 of three factors, each |a| <= A, |a| - a0 <= a': at most a' B C + A b' C + A B c' */
         double A[3][CELLS] = {{0.0}}, a[3][CELLS], sum[CELLS];
         const ew_taper *t[3] = {&law->far, &law->split, &left};
         for (int k = 0; k < 3; k++)
@@ -116,9 +135,9 @@ static double growth(const view *v)
     return (fmax(0.0, v->alpha) + fmax(0.0, v->beta) + fmax(0.0, v->t) + 1.0) / v->law->m->s;
 }
 
-/* 1: beyond u (sign = +1: to the right) the bound falls at least like e^{-|u|}, a factor e apart.  Where Y falls to 0, a negative power of
- * |1 + Y e^{i theta}|, or e^{-|t| arg}, holds the bound down and gives way: by less than a factor e in all, or more slowly than phi falls
- * (their logarithms change by at most min(Y, 1)/s for each unit of u). */
+/* 1: beyond u (sign = +1: to the right) the bound falls at least like e^{-|u|}, a factor e apart.  Where Y falls to 0,
+ * a negative power of |1 + Y e^{i theta}|, or e^{-|t| arg}, holds the bound down and gives way: by less than a factor e
+ * in all, or more slowly than phi falls (their logarithms change by at most min(Y, 1)/s for each unit of u). */
 static int falling(const view *v, double u, int sign)
 {
     const ew_model *m = v->law->m;
@@ -127,7 +146,8 @@ static int falling(const view *v, double u, int sign)
     if (sign > 0 && ((v->weight == EW_MID && u < v->law->split.at) || (v->weight == EW_BIG && u < v->law->far.at)))
         return 0; /* that weight still rises */
     if (sign < 0 || two) {
-        const double power = fmax(0.0, -(sign < 0 ? v->alpha : v->beta)) + fmax(0.0, -v->t), y = m->odds * exp(fmin(700.0, -sign * (u - m->shift) / m->s));
+        const double power = fmax(0.0, -(sign < 0 ? v->alpha : v->beta)) + fmax(0.0, -v->t),
+                     y = m->odds * exp(fmin(700.0, -sign * (u - m->shift) / m->s));
         if (power * y > 0.9 && !(sign * u > 1.0 + power * fmin(y, 1.0) / m->s))
             return 0;
     }
@@ -172,7 +192,8 @@ static int dull(const view *v, double u, double step)
 static double add_up(const view *v, double from, double to, double stretch, double more)
 {
     const ew_law *law = v->law;
-    const double tapers = law->far.width > 0.0 ? 0.2 * law->far.width : INFINITY, close = fmin(fmin(0.2, 0.25 * law->m->s), tapers);
+    const double tapers = law->far.width > 0.0 ? 0.2 * law->far.width : INFINITY,
+                 close = fmin(fmin(0.2, 0.25 * law->m->s), tapers);
     double sum = 0.0, top = LEAST;
     for (int sign = 1; sign >= -1; sign -= 2) {
         double u = sign > 0 ? to : from, e[CELLS];
@@ -188,7 +209,8 @@ static double add_up(const view *v, double from, double to, double stretch, doub
             top = fmax(top, here);
             u += CELLS * step;
             const double last = e[CELLS - 1];
-            if (falling(v, u, sign) && (last < top - 10.0 || last <= LEAST)) { /* a falling rest: at most 1/d + 1 times its first cell */
+            /* a falling rest: at most 1/d + 1 times its first cell */
+            if (falling(v, u, sign) && (last < top - 10.0 || last <= LEAST)) {
                 sum += exp(fmax(last, LEAST) - top + log(1.0 / d + 1.0) + 1.0) * (stretch * d + more);
                 break;
             }

@@ -1,9 +1,10 @@
 /* terms.c - from the sums along a line to the terms of its trapezoidal sum and their errors.
  *
- * With A = M_small(z)/M_small(c) = 1 + w and B = M_mid(z), z = c + i t, the term at t is  (h/pi) Re[G(z) e^{-z eps}/(z (1+z))] (half of it at
- * t = 0), G = A^n or (A + B)^n - A^n, every power through n log(1 + w).
- * Error    M(c) A is M(c) as summed plus what the sums differ by from their value at t = 0: the error e_A M(c) of it is that of all three.
- *          Of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n:  n e_B (|A|+|B|)^{n-1} + n^2 e_A |B| (|A|+|B|)^{n-2}, inflated.
+ * With A = M_small(z)/M_small(c) = 1 + w and B = M_mid(z), z = c + i t, the term at t is  (h/pi) Re[G(z) e^{-z eps}/(z
+ * (1+z))] (half of it at t = 0), G = A^n or (A + B)^n - A^n, every power through n log(1 + w).
+ * Error    M(c) A is M(c) as summed plus what the sums differ by from their value at t = 0: the error e_A M(c) of it is
+ *          that of all three. Of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n:  n e_B (|A|+|B|)^{n-1} + n^2
+ *          e_A |B| (|A|+|B|)^{n-2}, inflated.
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -17,7 +18,10 @@ static void log_power(double *logs, double *angles, double n, const double *re, 
 #pragma omp simd
     for (int j = 0; j < count; j++) {
         const double a = re[j], b = im[j], q = 2.0 * a + (a * a + b * b), square = (1.0 + a) * (1.0 + a) + b * b;
-        const double u = q > -0.5 ? 1.0 + q : square > 1e-300 ? square : 1e-300, lost = (q > 0.4 ? 1.0 - (u - q) : q - (u - 1.0)) / u;
+        const double u = q > -0.5          ? 1.0 + q
+                         : square > 1e-300 ? square
+                                           : 1e-300,
+                     lost = (q > 0.4 ? 1.0 - (u - q) : q - (u - 1.0)) / u;
         logs[j] = 0.5 * n * ew_k_log_of(u, q, q > -0.5 ? lost : 0.0);
         angles[j] = n * ew_k_atan2(b, 1.0 + a);
     }
@@ -27,7 +31,8 @@ static void log_power(double *logs, double *angles, double n, const double *re, 
 EW_CLONES
 static void normalise(const ew_line_terms *v, double *re, double *im, double *bre, double *bim, double *size)
 {
-    const double by = 1.0 / v->at->m, slope = v->round->bracketed ? v->h * v->at->m1 : 0.0, b_slope = v->round->bracketed ? v->h * v->at->b1 : 0.0;
+    const double by = 1.0 / v->at->m, slope = v->round->bracketed ? v->h * v->at->m1 : 0.0,
+                 b_slope = v->round->bracketed ? v->h * v->at->b1 : 0.0;
 #pragma omp simd
     for (int j = 0; j <= v->J; j++) {
         re[j] = re[j] * by;
@@ -37,7 +42,8 @@ static void normalise(const ew_line_terms *v, double *re, double *im, double *br
         return;
 #pragma omp simd
     for (int j = 0; j <= v->J; j++) {
-        const double ar = 1.0 + re[j], ai = im[j], br = v->at->b0 + bre[j], bi = bim[j] + j * b_slope, d2 = ar * ar + ai * ai, d = by / (d2 > 1e-300 ? d2 : 1e-300);
+        const double ar = 1.0 + re[j], ai = im[j], br = v->at->b0 + bre[j], bi = bim[j] + j * b_slope,
+                     d2 = ar * ar + ai * ai, d = by / (d2 > 1e-300 ? d2 : 1e-300);
         size[j] = fabs(br) + fabs(bi); /* their squares may underflow */
         bre[j] = (br * ar + bi * ai) * d;
         bim[j] = (bi * ar - br * ai) * d;
@@ -60,18 +66,24 @@ static inline double at_most(double x, double most)
 }
 
 /* Terms from .. to - 1, all with the same quadrature errors; cr, ci hold n log A. */
-EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb, int far, int mid, int small)
+EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs,
+                    double qb, int far, int mid, int small)
 {
-    const double n = v->n, c = v->c, m = v->at->m, by_m = 1.0 / m, h = v->h, unit = h / EW_PI, eps = v->eps, top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
+    const double n = v->n, c = v->c, m = v->at->m, by_m = 1.0 / m, h = v->h, unit = h / EW_PI, eps = v->eps,
+                 top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
     const ew_rounding *r = v->round;
-    const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs; /* at t = 0: of M(c); further on, also of the two sums subtracted */
-    const double b1 = r->b_turn + (v->round->bracketed ? r->b1_bracketed : 0.0), b_flat = r->b0 + (v->round->bracketed ? r->b0_bracketed : 0.0) + qb + v->quad_b0;
+    /* at t = 0: of M(c); further on, also of the two sums subtracted */
+    const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs;
+    const double b1 = r->b_turn + (v->round->bracketed ? r->b1_bracketed : 0.0),
+                 b_flat = r->b0 + (v->round->bracketed ? r->b0_bracketed : 0.0) + qb + v->quad_b0;
     const double *re = ws->sums[0], *im = ws->sums[1], *two0 = ws->sums[2], *two1 = ws->sums[3];
     double *cr = ct->cr + base, *ci = ct->ci + base, *zr = ct->zr + base, *zi = ct->zi + base, *err = ct->err + base;
 #pragma omp simd
     for (int j = from; j < to; j++) {
-        const double t = j * h, ar = 1.0 + re[j], ai = im[j], one0 = cr[j], one1 = ci[j], size = top + one0, turn = one1 - t * eps;
-        const double mod2 = ar * ar + ai * ai, mod = sqrt(mod2 > 1e-300 ? mod2 : 1e-300), near = fabs(ai) < 1.0 ? fabs(ai) : 1.0;
+        const double t = j * h, ar = 1.0 + re[j], ai = im[j], one0 = cr[j], one1 = ci[j], size = top + one0,
+                     turn = one1 - t * eps;
+        const double mod2 = ar * ar + ai * ai, mod = sqrt(mod2 > 1e-300 ? mod2 : 1e-300),
+                     near = fabs(ai) < 1.0 ? fabs(ai) : 1.0;
         const double eM = (err[j] + (j ? q0 : start)) * by_m + 4.0 * EW_U * (fabs(re[j]) + fabs(ai));
         const double e0 = ew_k_exp(size);
         double sine, cosine, gr, gi, abs_err;
@@ -84,16 +96,21 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
             gr = e0 * (er * cosine - ei * sine);
             gi = e0 * (er * sine + ei * cosine);
             const double B = zr[j], total = mod * m + B, eB = b_flat + t * b1, eA = eM * m;
-            const double grow = ew_k_exp(at_most(1.01 * n * ew_k_log1p((eA + eB) / total), 700.0)), sum = n * ew_k_log_of(total, total - 1.0, 0.0) + less;
+            const double grow = ew_k_exp(at_most(1.01 * n * ew_k_log1p((eA + eB) / total), 700.0)),
+                         sum = n * ew_k_log_of(total, total - 1.0, 0.0) + less;
             abs_err = ew_k_exp(sum) * grow * (n * eB / total + n * n * eA * B / (total * total));
-            abs_err += sqrt(gr * gr + gi * gi) * (flat + EW_U * 8.0 * (fabs(one0) + fabs(one1)) + turning * t) + e0 * EW_U * 16.0 * e * (fabs(two0[j]) + fabs(two1[j]));
+            abs_err += sqrt(gr * gr + gi * gi) * (flat + EW_U * 8.0 * (fabs(one0) + fabs(one1)) + turning * t) +
+                       e0 * EW_U * 16.0 * e * (fabs(two0[j]) + fabs(two1[j]));
         } else {
             gr = e0 * cosine;
             gi = e0 * sine;
-            const double x = n * eM / mod, grown = small ? x + x * x : ew_k_expm1(at_most(n * ew_k_log1p(eM / mod), 700.0)); /* e^x - 1 <= x + x^2 for x <= 1 */
+            /* e^x - 1 <= x + x^2 for x <= 1 */
+            const double x = n * eM / mod,
+                         grown = small ? x + x * x : ew_k_expm1(at_most(n * ew_k_log1p(eM / mod), 700.0));
             abs_err = e0 * (grown + EW_U * 8.0 * (fabs(one0) + fabs(one1) + n * near) + turning * t + flat);
         }
-        const double g = j ? unit : 0.5 * unit, kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c), k2 = kr * kr + ki * ki, by = g / k2;
+        const double g = j ? unit : 0.5 * unit, kr = c * (1.0 + c) - t * t, ki = t * (1.0 + 2.0 * c),
+                     k2 = kr * kr + ki * ki, by = g / k2;
         cr[j] = by * (gr * kr + gi * ki);
         ci[j] = by * (gi * kr - gr * ki);
         zr[j] = c;
@@ -103,19 +120,22 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
 }
 
 EW_CLONES
-static void finish_small(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs)
+static void finish_small(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to,
+                         double qs)
 {
     finish(ct, v, ws, base, from, to, qs, 0.0, 0, 0, 0);
 }
 
 EW_CLONES
-static void finish_precise(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs)
+static void finish_precise(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to,
+                           double qs)
 {
     finish(ct, v, ws, base, from, to, qs, 0.0, 0, 0, 1);
 }
 
 EW_CLONES
-static void finish_mid(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to, double qs, double qb)
+static void finish_mid(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws, int base, int from, int to,
+                       double qs, double qb)
 {
     finish(ct, v, ws, base, from, to, qs, qb, 0, 1, 0);
 }

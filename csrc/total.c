@@ -1,4 +1,5 @@
-/* total.c - the generating function of a whole run on the real line: sums over its parts, and the tilt where it is inverted.
+/* total.c - the generating function of a whole run on the real line: sums over its parts, and the tilt where it is
+ * inverted.
  *
  * Nothing in the search for the tilt needs care about rounding or convergence: any c > 0 gives valid bounds.
  */
@@ -51,7 +52,8 @@ void ew_total_smooth(ew_total *to, double mu2)
     to->spread = sqrt(fmax(0.0, to->k2) + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c)));
 }
 
-/* Tilt with delta or epsilon at the saddle near `target`, on tables good enough for that.  0: they do not fit the arena, or there is none. */
+/* Tilt with delta or epsilon at the saddle near `target`, on tables good enough for that.  0: they do not fit the
+ * arena, or there is none. */
 int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena)
 {
     const size_t mark = arena->used;
@@ -60,7 +62,8 @@ int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena)
         return 0;
     ew_total_tilt(to, 0.5);
     const double v = fmax(to->k2, 1e-18), mean = to->k1 - 0.5 * v;
-    x = log(of_delta ? fmax(sqrt(fmax(0.1, -2.0 * target) / v) - 0.4, 0.3 / sqrt(v)) : fmax((target - mean) / v, 0.3 / sqrt(v)));
+    x = log(of_delta ? fmax(sqrt(fmax(0.1, -2.0 * target) / v) - 0.4, 0.3 / sqrt(v))
+                     : fmax((target - mean) / v, 0.3 / sqrt(v)));
     covered = 1.0;
     for (int i = 0; i < 80; i++) {
         const double c = exp(x);
