@@ -79,8 +79,6 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_nodes fine;
     ew_nodes_bind(&fine, ws->fine);
     double from = ref->u[0], to = ref->u[ref->count - 1], lost = INFINITY, lost_b = 0.0;
-    if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
-        return 0;
     const double z = hypot(c, Tm), log_floor = want_s - 2.0 - log1p(z * fmin(1.0, 2.0 * m->q));
     { /* where the integrand meets the floor, by its slope at the coarse nodes; or where the taper has taken all */
         int i0 = 0, i1 = ref->count - 1;
@@ -105,6 +103,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         if (!law->edge)
             from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
     }
+    if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
+        return 0;
     for (int i = 0;; i++) {
         if (!ew_nodes_fill(&fine, law, hu, from, to))
             return 0;
@@ -174,7 +174,6 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                            .at = &at,
                            .round = &r,
                            .top = n * ew_log_m(&at) - c * eps - scale,
-                           .less = -c * eps - scale,
                            .fixed_err = 4.0 * EW_U *
                                             (n * fabs(ew_log_m(&at)) +
                                              c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) +

@@ -122,7 +122,7 @@ void ew_rounding_along(double *err, const ew_rounding *r, double h, int count);
 typedef struct {
     int cls, J;
     double n, c, eps, h;
-    double top, less;             /* logs of M_small(c)^n e^{-c eps} and of e^{-c eps}, both over e^{log_scale} */
+    double top;                   /* log of M_small(c)^n e^{-c eps} over e^{log_scale} */
     const ew_moments *at;
     const ew_rounding *round;
     double fixed_err;             /* relative error of M(c)^n e^{-c eps}, M(c) given */

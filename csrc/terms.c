@@ -3,8 +3,8 @@
  * With A = M_small(z)/M_small(c) = 1 + w and B = M_mid(z), z = c + i t, the term at t is  (h/pi) Re[G(z) e^{-z eps}/(z
  * (1+z))] (half of it at t = 0), G = A^n or (A + B)^n - A^n, every power through n log(1 + w).
  * Error    M(c) A is M(c) as summed plus what the sums differ by from their value at t = 0: the error e_A M(c) of it is
- *          that of all three. Of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n:  n e_B (|A|+|B|)^{n-1} + n^2
- *          e_A |B| (|A|+|B|)^{n-2}, inflated.
+ *          that of all three. Of A^n:  |A^n| ((1 + e_A/|A|)^n - 1);   of (A+B)^n - A^n = n B int_0^1 (A + s B)^{n-1}
+ *          ds: n e_B P^{n-1} + n^2 e_A |B| P^{n-2}, inflated, P = max(|A|, |A+B|) >= |A + s B|.
  */
 #include "rooms.h"
 #include "kernels.h"
@@ -70,7 +70,7 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
                     double qb, int far, int mid, int small)
 {
     const double n = v->n, c = v->c, m = v->at->m, by_m = 1.0 / m, h = v->h, unit = h / EW_PI, eps = v->eps,
-                 top = v->top, less = v->less, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
+                 top = v->top, flat = v->fixed_err + 60.0 * EW_U, turning = 4.0 * EW_U * fabs(eps);
     const ew_rounding *r = v->round;
     /* at t = 0: of M(c); further on, also of the two sums subtracted */
     const double start = v->quad_0 + r->m0, q0 = start + v->quad_0 + qs;
@@ -89,18 +89,21 @@ EW_BODY void finish(ew_contour *ct, const ew_line_terms *v, const ew_scratch *ws
         double sine, cosine, gr, gi, abs_err;
         turn_by(&sine, &cosine, turn, far);
         if (mid) {
-            const double x = at_most(two0[j], 700.0), e = ew_k_exp(x);
-            double s2, c2;
+            /* A^n (e^{n log(1 + B/A)} - 1), or where the second factor may be huge (A+B)^n - A^n */
+            const double x = at_most(two0[j], 1.0), e = ew_k_exp(x), e1 = ew_k_exp(size + two0[j]);
+            double s2, c2, s1, c1;
             turn_by(&s2, &c2, 0.5 * two1[j], far);
-            const double er = ew_k_expm1(x) - 2.0 * e * s2 * s2, ei = 2.0 * e * s2 * c2; /* e^{n log(1 + B/A)} - 1 */
-            gr = e0 * (er * cosine - ei * sine);
-            gi = e0 * (er * sine + ei * cosine);
-            const double B = zr[j], total = mod * m + B, eB = b_flat + t * b1, eA = eM * m;
-            const double grow = ew_k_exp(at_most(1.01 * n * ew_k_log1p((eA + eB) / total), 700.0)),
-                         sum = n * ew_k_log_of(total, total - 1.0, 0.0) + less;
-            abs_err = ew_k_exp(sum) * grow * (n * eB / total + n * n * eA * B / (total * total));
+            turn_by(&s1, &c1, turn + two1[j], far);
+            const double er = ew_k_expm1(x) - 2.0 * e * s2 * s2, ei = 2.0 * e * s2 * c2;
+            gr = two0[j] > 1.0 ? e1 * c1 - e0 * cosine : e0 * (er * cosine - ei * sine);
+            gi = two0[j] > 1.0 ? e1 * s1 - e0 * sine : e0 * (er * sine + ei * cosine);
+            const double B = zr[j], eB = b_flat + t * b1, eA = eM * m,
+                         P = mod * m * ew_k_exp(at_most(x > 0.0 ? two0[j] / n : 0.0, 700.0));
+            const double grow = ew_k_exp(at_most(1.01 * n * ew_k_log1p((eA + eB) / P), 700.0)),
+                         larger = e1 > e0 ? e1 : e0;
+            abs_err = larger * grow * (n * eB / P + n * n * eA * (B + eB) / (P * P));
             abs_err += sqrt(gr * gr + gi * gi) * (flat + EW_U * 8.0 * (fabs(one0) + fabs(one1)) + turning * t) +
-                       e0 * EW_U * 16.0 * e * (fabs(two0[j]) + fabs(two1[j]));
+                       larger * EW_U * (16.0 * (fabs(two0[j]) + fabs(two1[j])) + (two0[j] > 1.0 ? flat / EW_U : 0.0));
         } else {
             gr = e0 * cosine;
             gi = e0 * sine;
@@ -175,7 +178,7 @@ void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
     double most = largest(angles, count);
     if (v->cls == EW_MID) {
         log_power(bre, bim, v->n, bre, bim, count);
-        most = fmax(most, largest(bim, count));
+        most += largest(bim, count);
     }
     ew_rounding_along(ct->err + base, v->round, v->h, count); /* grows with t */
     const int far = !(most + v->J * v->h * fabs(v->eps) < 0x1p19);

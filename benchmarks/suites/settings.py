@@ -66,7 +66,8 @@ def scaled_rate(steps):
     return Setting(f"{steps:.0e} steps", 1.0, 0.02 * (1000 / steps) ** 0.5, steps, 1e-5)
 
 
-RANGES = "sigma in [0.5, 10], q in [1e-4, 0.1], steps in [10, 1e5], delta in [1e-10, 1e-4], each log-uniform"
+#: Runs as they are trained; smaller rates and fewer steps take longer (README, Limits).
+RANGES = "sigma in [0.5, 4], q in [5e-3, 0.1], steps in [1e3, 1e5], delta in [1e-8, 1e-5], each log-uniform"
 
 
 def random_settings(count, seed=1):
@@ -76,4 +77,4 @@ def random_settings(count, seed=1):
     def draw(low, high):
         return np.exp(generator.uniform(np.log(low), np.log(high), count))
 
-    return draw(0.5, 10), draw(1e-4, 0.1), np.rint(draw(10, 1e5)).astype(np.int64), draw(1e-10, 1e-4)
+    return draw(0.5, 4), draw(5e-3, 0.1), np.rint(draw(1e3, 1e5)).astype(np.int64), draw(1e-8, 1e-5)
