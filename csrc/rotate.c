@@ -105,29 +105,30 @@ static void begin(const ew_nodes *nd, const double *p, double h, int bracketed, 
     }
 }
 
+/* Indices without sign, here and below: where signed ones may wrap (-fwrapv), compilers make no vector code of them. */
 EW_CLONES
 static void advance_plain(int from, int to, int steps, const turn *v, double (*restrict re)[LANES],
                           double (*restrict im)[LANES])
 {
-    for (int k = from; k < to; k += 2 * LANES) {
+    for (size_t k = (size_t)from; k < (size_t)to; k += 2 * LANES) {
         double x[2 * LANES], y[2 * LANES], wr[2 * LANES], wi[2 * LANES];
-        for (int l = 0; l < 2 * LANES; l++) {
+        for (size_t l = 0; l < 2 * LANES; l++) {
             x[l] = v->of[RE][k + l];
             y[l] = v->of[IM][k + l];
             wr[l] = v->of[WR][k + l];
             wi[l] = v->of[WI][k + l];
         }
-        for (int j = 0; j < steps; j++) {
+        for (size_t j = 0; j < (size_t)steps; j++) {
             double nx[2 * LANES], ny[2 * LANES];
-            for (int l = 0; l < LANES; l++) {
+            for (size_t l = 0; l < LANES; l++) {
                 re[j][l] += x[l] + x[l + LANES];
                 im[j][l] += y[l] + y[l + LANES];
             }
-            for (int l = 0; l < 2 * LANES; l++) {
+            for (size_t l = 0; l < 2 * LANES; l++) {
                 nx[l] = x[l] * wr[l] - y[l] * wi[l];
                 ny[l] = x[l] * wi[l] + y[l] * wr[l];
             }
-            for (int l = 0; l < 2 * LANES; l++) {
+            for (size_t l = 0; l < 2 * LANES; l++) {
                 x[l] = nx[l];
                 y[l] = ny[l];
             }
@@ -139,23 +140,23 @@ EW_CLONES
 static void advance_bracketed(int from, int to, int first, int steps, const turn *v, double (*restrict re)[LANES],
                               double (*restrict im)[LANES])
 {
-    for (int k = from; k < to; k += LANES) {
+    for (size_t k = (size_t)from; k < (size_t)to; k += LANES) {
         double x[LANES], y[LANES];
-        for (int l = 0; l < LANES; l++) {
+        for (size_t l = 0; l < LANES; l++) {
             x[l] = v->of[RE][k + l];
             y[l] = v->of[IM][k + l];
         }
-        for (int j = 0; j < steps; j++) {
-            const double dj = first + j;
+        for (size_t j = 0; j < (size_t)steps; j++) {
+            const double dj = first + (double)j;
             double nx[LANES], ny[LANES];
-            for (int l = 0; l < LANES; l++) {
+            for (size_t l = 0; l < LANES; l++) {
                 const double wr = v->of[WR][k + l], wi = v->of[WI][k + l];
                 re[j][l] += x[l];
                 im[j][l] += y[l];
                 nx[l] = (x[l] * wr - y[l] * wi) + (v->of[AR][k + l] + dj * v->of[BR][k + l]);
                 ny[l] = (x[l] * wi + y[l] * wr) + (v->of[AI][k + l] + dj * v->of[BI][k + l]);
             }
-            for (int l = 0; l < LANES; l++) {
+            for (size_t l = 0; l < LANES; l++) {
                 x[l] = nx[l];
                 y[l] = ny[l];
             }
