@@ -5,12 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.torch_adapter.arguments import choose, number
 from edgeworth_acct.torch_adapter.capture import Stash
 from edgeworth_acct.torch_adapter.checks import Reference, check_optimizer
 from edgeworth_acct.torch_adapter.factors import Grams, squared_norms, weighted_sum, wide
 from edgeworth_acct.torch_adapter.ledger import Ledger
 from edgeworth_acct.torch_adapter.noise import Key, release_
-from edgeworth_acct.torch_adapter.plan import DPPlan, number
+from edgeworth_acct.torch_adapter.plan import DPPlan
 from edgeworth_acct.torch_adapter.probe import Probe
 from edgeworth_acct.torch_adapter.ranks import Ranks
 from edgeworth_acct.torch_adapter.sampler import LogicalStep, by_length, poisson
@@ -85,8 +86,7 @@ class DPEngine:
     ):
         if not isinstance(plan, DPPlan):
             raise TypeError(f"plan must be a DPPlan, got {plan!r}")
-        if mode not in _MODES:
-            raise ValueError(f"mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}")
+        choose("mode", mode, _MODES)
         if insecure_reproducible != (seed is not None):
             raise ValueError(
                 "seed must come with insecure_reproducible=True and the other way round: noise from a seed is no "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import edgeworth_acct as ea
 from edgeworth_acct.bounds import Bounds
+from edgeworth_acct.torch_adapter.arguments import choose, number
 
 CLIPPINGS = ("flat", "auto")
 SAMPLINGS = ("poisson", "unamplified")
@@ -73,8 +74,8 @@ class DPPlan:
         ranges = ("n", 1, True), ("steps", 1, True), ("expected_batch", 0, False), ("clip", _SMALLEST_CLIP, False)
         for name, low, whole in ranges:
             object.__setattr__(self, name, number(name, getattr(self, name), low, whole))
-        _choose("clipping", self.clipping, CLIPPINGS)
-        _choose("sampling", self.sampling, SAMPLINGS)
+        choose("clipping", self.clipping, CLIPPINGS)
+        choose("sampling", self.sampling, SAMPLINGS)
         if self.expected_batch > self.n:
             raise ValueError(f"expected_batch must be at most n = {self.n}, got {self.expected_batch!r}")
         bounds = ea.epsilon_bounds(self.sigma, self.q, self.steps, self.delta, adjacency=self.adjacency)
@@ -137,7 +138,7 @@ class DPPlan:
         if (steps is None) == (epochs is None):
             raise ValueError(f"exactly one of steps and epochs must be given, got steps={steps!r}, epochs={epochs!r}")
         n, expected_batch = number("n", n, 1, True), number("expected_batch", expected_batch, 0, False)
-        _choose("sampling", sampling, SAMPLINGS)
+        choose("sampling", sampling, SAMPLINGS)
         if expected_batch > n:
             raise ValueError(f"expected_batch must be at most n = {n}, got {expected_batch!r}")
         if steps is None:
@@ -251,19 +252,3 @@ def outward(bounds):
     """An interval as text, its ends rounded away from each other."""
     low, high = (float(f"{math.floor(bounds.lower * 1e6)}e-6"), float(f"{math.ceil(bounds.upper * 1e6)}e-6"))
     return f"{low:.6f} <= exact <= {high:.6f}"
-
-
-def number(name, value, low, whole):
-    """`value`, named `name`, as an int >= low, or as a finite float > low."""
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be {'an integer' if whole else 'a real number'}, got {value!r}")
-    number = float(value)
-    good = number >= low and number.is_integer() if whole else low < number < math.inf
-    if not good:
-        raise ValueError(f"{name} must be {f'an integer >= {low}' if whole else f'finite and > {low}'}, got {value!r}")
-    return int(value) if whole else number
-
-
-def _choose(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

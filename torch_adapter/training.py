@@ -1,8 +1,5 @@
 """The training loop: sample, forward, backward, step; evaluate, report, checkpoint, resume."""
 
-import contextlib
-import signal
-import threading
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +12,7 @@ from edgeworth_acct.torch_adapter.engine import DPEngine
 from edgeworth_acct.torch_adapter.losses import inputs_and_batch, loss_function
 from edgeworth_acct.torch_adapter.optim import DPAdamW
 from edgeworth_acct.torch_adapter.plan import DPPlan
+from edgeworth_acct.torch_adapter.progress import Bar, Interrupts
 
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LOSS_SCALE = 2.0**12  # of fp16: fixed, since one that follows the gradients would tell about them
@@ -189,7 +187,7 @@ def fit(
     model.train()
     device = next(model.parameters()).device
     try:
-        with _Bar(plan, run, progress and first) as bar, _Interrupts() as interrupts, torch.random.fork_rng():
+        with Bar(plan, run, progress and first) as bar, Interrupts() as interrupts, torch.random.fork_rng():
             for logical in engine.sampler(plan.n, micro_batch, lengths):
                 total = count = 0
                 for mb in logical:
@@ -252,55 +250,3 @@ def _optimizer(optimizer, parameters, lr, weight_decay, plan):
     if optimizer == "adamw_bc":
         return DPAdamW(parameters, lr=lr, weight_decay=weight_decay, noise_std=plan.noise_std)
     raise ValueError(f"optimizer must be 'adamw', 'adamw_bc' or callable, got {optimizer!r}")
-
-
-class _Bar:
-    """A progress bar that shows the budget, or none."""
-
-    def __init__(self, plan, run, show):
-        self.bar, self.plan = None, plan
-        if show:
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=plan.steps, initial=run.step, unit="step", desc="DP-SGD")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.bar is not None:
-            self.bar.close()
-
-    def update(self, run):
-        """Show a step."""
-        if self.bar is not None:
-            spent = f"{run.engine.epsilon().upper:.4f}/{self.plan.epsilon:.4f}"
-            self.bar.set_postfix({"epsilon": spent, "loss (not private)": f"{run.loss:.4f}"}, refresh=False)
-            self.bar.update()
-
-
-class _Interrupts:
-    """Let the first Ctrl-C wait until a logical step is over; the second one does not wait."""
-
-    def __init__(self):
-        self.seen = False
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            previous = signal.signal(signal.SIGINT, self._interrupt)
-            self._stack.callback(signal.signal, signal.SIGINT, previous)
-        return self
-
-    def __exit__(self, *_):
-        self._stack.close()
-
-    def _interrupt(self, *_):
-        if self.seen:
-            raise KeyboardInterrupt
-        self.seen = True
-
-    def act(self):
-        """Raise what was held back."""
-        if self.seen:
-            raise KeyboardInterrupt
