@@ -180,12 +180,12 @@ from edgeworth_acct.torch_adapter.methods import ready
 from edgeworth_acct.torch_adapter.pretrained import model_for, tokenizer_for
 from edgeworth_acct.torch_adapter.tasks import TASKS
 torch.set_num_threads(1)
-before = training._Bar.update
+before = training.Bar.update
 def slowly(bar, run):
     before(bar, run)
     print("step", run.step, flush=True)
     time.sleep(0.2)
-training._Bar.update = slowly
+training.Bar.update = slowly
 sys.exit(main(sys.argv[1:]))
 """
 
