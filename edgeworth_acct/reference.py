@@ -7,7 +7,7 @@ outcomes where losses lie on a lattice (`reference_lattice`), and elsewhere the 
 
 import math
 
-from edgeworth_acct.reference_balls import NotVerified, arb
+from edgeworth_acct.reference_balls import arb
 from edgeworth_acct.reference_closed import Gaussian, Once
 from edgeworth_acct.reference_lattice import Lattice, spacing_of
 from edgeworth_acct.reference_laws import Normal, law_of
@@ -27,13 +27,12 @@ def proof(parts, direction, hint, eps):
             laws.append((law, count))
     if not laws:
         return Gaussian(mu2)
-    finite = [isinstance(law, tuple) for law, _ in laws]
-    if all(finite) and mu2 == 0:
+    if all(isinstance(law, tuple) for law, _ in laws) and mu2 == 0:
         return Lattice(laws, spacing_of([losses for (losses, _, _), _ in laws]))
-    if any(law[2] > 0 for law, _ in laws if isinstance(law, tuple)):
-        raise NotVerified("infinite losses beside continuous ones are beyond ball arithmetic here")
+    finite = math.prod(((1 - law[2]) ** count for law, count in laws if isinstance(law, tuple)), start=arb(1))
     laws = [(Atoms(*law[:2]) if isinstance(law, tuple) else law, count) for law, count in laws]
     if len(laws) == 1 and laws[0][1] == 1 and mu2 == 0 and isinstance(laws[0][0], Mixture | Laplace):
         return Once(laws[0][0])
-    tilt, smoothing = (hint[name] if math.isfinite(hint[name]) else 0.0 for name in ("tilt", "smoothing"))
-    return Line(Total(laws, mu2, max(smoothing, 0.0)), tilt, eps)
+    hints = (hint["tilt"], hint["smoothing"])
+    tilt, smoothing = (x if isinstance(x, float) and 0.0 < x < math.inf else 0.0 for x in hints)
+    return Line(Total(laws, mu2, smoothing), 1 - finite, tilt, eps)

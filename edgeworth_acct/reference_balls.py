@@ -33,6 +33,13 @@ def disc(radius):
     return flint().acb(around_zero(radius), around_zero(radius))
 
 
+def positive(ball):
+    """A ball that contains max(x, 0) for all x of a ball."""
+    if ball <= 0:
+        return arb(0)
+    return ball if ball > 0 else arb(0).union(abs(ball))
+
+
 def log_of(ball):
     """About the log of a positive ball, as a float, for sizes that are no doubles too."""
     middle = ball.mid()

@@ -1,6 +1,6 @@
 """Runs with a closed form, in ball arithmetic: Gaussian mechanisms, and one step of a monotone loss."""
 
-from edgeworth_acct.reference_balls import arb
+from edgeworth_acct.reference_balls import arb, positive
 from edgeworth_acct.reference_simple import Laplace
 
 _FURTHEST = 100.0  # standard deviations
@@ -31,8 +31,8 @@ class Gaussian(Enclosed):
     def delta(self, eps):
         """Lower and upper bound of delta(eps)."""
         if self._mu == 0:
-            value = -arb(eps).expm1()
-            return max(arb(0), value.lower()), max(arb(0), value.upper())
+            value = positive(-arb(eps).expm1())
+            return value.lower(), value.upper()
         e, half = arb(eps), self._mu / 2
         value = _tail(e / self._mu - half) - e.exp() * _tail(e / self._mu + half)
         return value.lower(), value.upper()
@@ -48,22 +48,24 @@ class Once(Enclosed):
         """Lower and upper bound of delta(eps)."""
         e, law = arb(eps), self._law
         if isinstance(law, Laplace):
-            value = -((e - 1 / arb(law.scale)) / 2).expm1()
-            return max(arb(0), value.lower()), max(arb(0), value.upper())
+            value = positive(-((e - 1 / law.scale) / 2).expm1())
+            return value.lower(), value.upper()
 
         def chance(components, u):
             return sum((weight * _tail(u - centre) for weight, centre in components), arb(0))
 
-        low, high = arb(-_FURTHEST), arb(_FURTHEST)
+        furthest = sum((abs(centre) for _, centre in law.first + law.second), arb(_FURTHEST)).mid()
+        low, high = -furthest, furthest
         while low < (middle := ((low + high) / 2).mid()) < high:
             loss = law.loss(middle)
             if not (loss < e or loss > e):  # as near as balls can tell
                 break
             low, high = (middle, high) if loss < e else (low, middle)
         inside = chance(law.first, low) - e.exp() * chance(law.second, low)
-        # the largest event lies between the half lines from low and from high
-        beyond = chance(law.second, high) if law.loss(high) > e else arb(0)
-        return max(arb(0), inside.lower()), (chance(law.first, low) - e.exp() * beyond).upper()
+        # the best event lies between the half lines from low and from high
+        most = chance(law.first, low) if law.loss(low) < e else arb(1)
+        least = chance(law.second, high) if law.loss(high) > e else arb(0)
+        return max(arb(0), inside.lower()), (most - e.exp() * least).upper()
 
 
 def _tail(u):

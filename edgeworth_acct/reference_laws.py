@@ -1,8 +1,12 @@
 """Loss laws written down anew from the parameters of a mechanism, for the reference."""
 
-from edgeworth_acct.reference_balls import NotVerified, arb
+import math
+
+from edgeworth_acct.reference_balls import NotVerified, arb, positive
 from edgeworth_acct.reference_mixture import Mixture
 from edgeworth_acct.reference_simple import Laplace
+
+_REACH = 16  # standard deviations of a discrete Gaussian: beyond lies less than 1e-54
 
 
 class Normal:
@@ -34,11 +38,14 @@ def law_of(parameters, direction):
     if name == "MixtureOfGaussians":
         chances = [(arb(w), a) for a, w in zip(parameters["sensitivities"], parameters["probabilities"]) if w > 0.0]
         return pair(chances, parameters["sigma"])
-    if name == "SampledWithoutReplacementGaussian" and not two:
-        q = arb(parameters["sample"]) / arb(parameters["population"])
-        return pair([(1 - q, 0.0), (q, 1.0)], 0.5 * parameters["sigma"])
-    if name == "Laplace":
-        return Laplace(parameters["scale"] / (2.0 if two else 1.0))
+    if name == "SampledWithoutReplacementGaussian":
+        q, sigma = arb(parameters["sample"]) / arb(parameters["population"]), arb(parameters["sigma"]) / 2
+        if q == 1:
+            return Normal(1 / sigma)
+        if not two:
+            return pair([(1 - q, 0.0), (q, 1.0)], sigma)
+    if name == "Laplace" or (name == "SubsampledLaplace" and parameters["q"] == 1.0):
+        return Laplace(arb(parameters["scale"]) / (2 if two else 1))
     if name == "RandomizedResponse":
         return response(parameters["epsilon"], parameters["categories"])
     if name == "DiscreteLaplace" and not two:
@@ -54,9 +61,22 @@ def law_of(parameters, direction):
     if name == "DiscreteLoss":
         losses, chances = ([arb(x) for x in parameters[key]] for key in ("losses", "probabilities"))
         infinite = arb(parameters["infinity_mass"])
-        if direction == "add":
-            losses, chances = [-l for l in losses], [p * (-l).exp() for l, p in zip(losses, chances)]
-            rest = 1 - sum(chances, arb(0))  # outcomes that only the second law has
-            infinite = rest if rest > 1e-14 else arb(0)
-        return losses, chances, infinite
+        if direction == "remove":  # what rounding took from the sum may be anywhere
+            return losses, chances, infinite + arb(0).union(positive(1 - infinite - sum(chances, arb(0))))
+        losses, chances = [-l for l in losses], [p * (-l).exp() for l, p in zip(losses, chances)]
+        return losses, chances, positive(1 - sum(chances, arb(0)))  # outcomes that only the second law has
+    if name == "DiscreteGaussian":
+        return _discrete_gaussian(2 if two else 1, arb(parameters["sigma"]) ** 2)
     raise NotVerified(f"{name} under {direction!r} cannot be derived in ball arithmetic here")
+
+
+def _discrete_gaussian(shift, variance):
+    """Losses (shift - 2k) shift/(2 variance) at integers k; what lies beyond the last may be anywhere."""
+    last = math.ceil(_REACH * float(variance.mid()) ** 0.5) + 2
+    places = range(last, -last - 1, -1)
+    weights = [(-arb(k * k) / (2 * variance)).exp() for k in places]
+    next_one, ratio = (-arb((last + 1) ** 2) / (2 * variance)).exp(), (-arb(last + 1) / variance).exp()
+    beyond = arb(0).union(2 * next_one / (1 - ratio))
+    total = sum(weights, beyond)
+    losses = [shift * (shift - 2 * k) / (2 * variance) for k in places]
+    return losses, [weight / total for weight in weights], beyond / total

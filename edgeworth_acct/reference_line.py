@@ -23,21 +23,24 @@ _MOST_WORK, _MOST_NODES = 3e7, 2e5
 
 
 class Line:
-    """Delta of a run near one epsilon."""
+    """Delta of a run near one epsilon.
 
-    def __init__(self, total, tilt, eps):
-        self._total, self._sums = total, {}
-        self._c = tilt if 0.0 < tilt < math.inf else total.saddle(eps)
+    `infinite`: probability of an infinite loss, which `total` leaves out; `tilt`: c, or 0 if it has to be found.
+    """
+
+    def __init__(self, total, infinite, tilt, eps):
+        self._total, self._infinite, self._sums = total, infinite, {}
+        self._c = tilt or total.saddle(eps)
 
     def at_most(self, eps, delta):
         """Whether delta(eps) <= delta is proven."""
-        if self._total.chernoff(self._c, eps, 40.0, False).upper() <= delta:
+        if self._total.chernoff(self._c, eps, 40.0, False).upper() + self._infinite <= delta:
             return True
         return self._compare(eps, delta, False) < 0
 
     def at_least(self, eps, delta):
         """Whether delta(eps) >= delta is proven."""
-        if self._total.chernoff(self._c, eps, 40.0, False).upper() < delta:
+        if self._total.chernoff(self._c, eps, 40.0, False).upper() + self._infinite < delta:
             return False
         return self._compare(eps, delta, bool(self._total.w2 > 0)) > 0
 
@@ -47,8 +50,10 @@ class Line:
             if error not in self._sums:
                 self._sums[error] = Sum(self._total, self._c, eps, delta * error)
             low, high = self._sums[error].delta(eps, tangents)
-            if high <= delta or low >= delta:
-                return -1 if high <= delta else 1
+            if high + self._infinite <= delta:
+                return -1
+            if low + self._infinite >= delta:
+                return 1
         return 0
 
 
@@ -95,8 +100,10 @@ class Sum:
         self._total, self._c, self._smooth = total, c, bool(total.w2 > 0)
         above = log_of(total.chernoff(c, eps, 40.0, self._smooth)) - math.log(error)
         self._floor = math.ceil(max(0.0, above) + math.log(total.count) + 8.0)
-        self._sides = [-share * c for share in _LEFT], [share * c for share in _RIGHT]
+        self._sides = [max(0.0, c - share * c) for share in _LEFT], [c + share * c for share in _RIGHT]
         self._period = max(self._needed(eps, error, side) for side in self._sides)
+        if not 0.0 < self._period < math.inf:
+            raise NotVerified(f"aliases cannot be bounded at the tilt {c!r}")
         self._h = 2 * flint().arb.pi() / arb(self._period)
         self._log_g = total.log_g(c, self._floor)
         self._nodes = self._count_nodes(eps, error)
@@ -121,19 +128,21 @@ class Sum:
         alias = sum((min(self._aliases(eps, side, tangents)) for side in self._sides), arb(0))
         return middle.lower() - cut - alias.upper(), arb(1) if tangents else middle.upper() + cut
 
-    def _needed(self, eps, error, shifts):
+    def _needed(self, eps, error, tilts):
         """The shortest period that keeps the aliases of one side at `error`."""
-        logs = [log_of(self._bound(d, eps, self._smooth)) - math.log(error) for d in shifts]
-        return min((max(log, 0.0) + math.log1p(math.exp(-abs(log)))) / abs(d) for log, d in zip(logs, shifts))
+        logs = [log_of(self._bound(tilt, eps, self._smooth)) - math.log(error) for tilt in tilts]
+        rises = (max(log, 0.0) + math.log1p(math.exp(-abs(log))) for log in logs)
+        return min(rise / abs(tilt - self._c) for rise, tilt in zip(rises, tilts))
 
-    def _bound(self, d, eps, tangents):
+    def _bound(self, tilt, eps, tangents):
         try:
-            return self._total.chernoff(max(0.0, self._c + d), eps, self._floor, tangents)
+            return self._total.chernoff(tilt, eps, self._floor, tangents)
         except NotVerified:  # a tilt with too many nodes
-            return arb("1e1000000")
+            return arb("inf")
 
-    def _aliases(self, eps, shifts, tangents):
-        return [(self._bound(d, eps, tangents) / (arb(abs(d)) * self._period).expm1()).upper() for d in shifts]
+    def _aliases(self, eps, tilts, tangents):
+        falls = [(abs(arb(tilt) - self._c) * self._period).expm1() for tilt in tilts]
+        return [(self._bound(tilt, eps, tangents) / fall).upper() for tilt, fall in zip(tilts, falls)]
 
     def _beyond(self):
         """Log of the largest |G| beyond the last node, Gaussian mechanisms apart."""

@@ -36,7 +36,7 @@ class Mixture:
         centres = [[float(a.mid()) for _, a in side] for side in (self.first, self.second)]
         self._p_max, self._q_max = max(centres[0]), -min(centres[1])
         self._reach = (self._p_max + self._q_max) * (1 + 1e-12)
-        self._span = max(centres[1]) - min(centres[1])
+        self._span = max(centres[1]) - min(centres[1]) + 1e-12 * self._q_max
         spread = max(self._span, self._p_max - min(centres[0]), 1e-3)
         self._furthest = 3.1 / max(self._p_max, self._q_max, 0.1)  # y + b
         self._monotone = min(1.57 / spread, self._furthest)
@@ -52,9 +52,10 @@ class Mixture:
         if (c, floor) not in self._masses:
             h, b = self._rule(c, 0.0, 0.0, floor)
             _, terms, ends = self._table(c, h, 0.0, floor)
-            total = sum((term.real.exp() for term in terms), ends)
-            error = 2 * total * self._growth(c, b) * _fall(b, h)
-            self._masses[c, floor] = total + around_zero(error * arb("1.001"))
+            total, share = sum((term.real.exp() for term in terms), arb(0)), 2 * self._growth(c, b) * _fall(b, h)
+            if not share < 1e-3:  # of M(c), which is at most 1.002 times the sum then
+                raise NotVerified("the quadrature is too coarse for ball arithmetic")
+            self._masses[c, floor] = total + around_zero((total + ends) * share * arb("1.002") + ends)
         return self._masses[c, floor]
 
     def along(self, c, h, first, last, floor):
@@ -64,8 +65,8 @@ class Mixture:
         step, b, y = max((*self._rule(c, y, high, floor), y) for y in heights)
         mass = self.mass(c, floor)
         losses, terms, error = self._table(c, step, y, floor)
-        down = self._growth(c, y - b) * (arb(high) * max(0.0, b - y) * self._reach).exp()
-        error += mass * (self._growth(c, y + b) + down) * _fall(b, step)
+        down = self._growth(c, arb(y) - b) * (arb(high) * max(0.0, b - y) * self._reach).exp()
+        error += mass * (self._growth(c, arb(y) + b) + down) * _fall(b, step)
         least, kept = mass.log() - floor - 5, []
         for loss, term in zip(losses, terms):
             size = term.real - low * loss.imag
@@ -97,7 +98,8 @@ class Mixture:
             b = max(y, min(self._monotone - y, 12.0))
             h = 2 * math.pi * b / (floor + 0.5 * (self._rise(c, y + b) + self._rise(c, y - b)))
             losses, terms, error = self._table(c, h, y, floor)
-            error += 2 * self.mass(c, floor) * (self._growth(c, y + b) * self._growth(c, y - b)).sqrt() * _fall(b, h)
+            sizes = self._growth(c, arb(y) + b) * self._growth(c, arb(y) - b)
+            error += 2 * self.mass(c, floor) * sizes.sqrt() * _fall(b, h)
             self._tables[c, y, floor] = losses, terms, error
         return self._tables[c, y, floor]
 
@@ -108,7 +110,7 @@ class Mixture:
 
     def _growth(self, c, y):
         """U(y)."""
-        return (arb(y) ** 2 / 2).exp() * (arb(abs(y)) * arb(self._span * (1 + 1e-12)) / 2).cos() ** arb(-c)
+        return (arb(y) ** 2 / 2).exp() * (abs(arb(y)) * self._span / 2).cos() ** arb(-c)
 
     def _rule(self, c, y, t, floor):
         """The largest step with an error of about e^-floor up to height t along Im u = y, and its b."""
@@ -138,8 +140,8 @@ class Mixture:
         u = last * arb(h)
         shares = [w * (a * (u - a / 2)).exp() for w, a in self.second]
         fall = sum((-a * share for (_, a), share in zip(self.second, shares)), arb(0)) / sum(shares, arb(0))
-        ends = arb(0)
-        for place, slope in ((first * arb(h), -first * arb(h)), (u, u - (1 + c) * arb(self._p_max) - c * fall)):
+        steepest, ends = (arb(c) + 1) * (self._p_max * (1 + 1e-12)) + c * fall, arb(0)
+        for place, slope in ((first * arb(h), -first * arb(h)), (u, u - steepest)):
             if not slope > 0.1:
                 raise NotVerified("the tail of the quadrature cannot be bounded")
             ends += node(acb(place))[1].real.exp() / (h * slope).expm1()

@@ -27,15 +27,14 @@ class Undamped:
 
 
 class Laplace(Undamped):
-    """Laplace(0, scale) against Laplace(1, scale)."""
+    """Laplace(0, scale) against Laplace(1, scale), `scale` a ball."""
 
     def __init__(self, scale):
         self.scale = scale
 
     def at(self, z):
         """From the losses 1/b and -1/b, and those between, of density e^{(loss - 1/b)/2}/4."""
-        b = arb(self.scale)
-        return ((z + 1) * (z / b).exp() + z * (-(z + 1) / b).exp()) / (2 * z + 1)
+        return ((z + 1) * (z / self.scale).exp() + z * (-(z + 1) / self.scale).exp()) / (2 * z + 1)
 
 
 class Atoms(Undamped):

@@ -17,6 +17,7 @@ from strategies import ADJACENCIES, reals
 import edgeworth_acct as ea
 from edgeworth_acct import (
     ApproximateDP,
+    DiscreteGaussian,
     DiscreteLaplace,
     DiscreteLoss,
     Gaussian,
@@ -56,9 +57,11 @@ RUNS = {
     "approximate": 20 * ApproximateDP(0.1, 1e-8),
     "losses": 7 * DiscreteLoss((-0.5, 0.5), (LOW * (1 - 1e-7), (1 - LOW) * (1 - 1e-7)), infinity_mass=1e-7),
     "discrete laplace": 9 * DiscreteLaplace(2.0),
+    "discrete gaussian": 20 * DiscreteGaussian(3.0),
     "smoothed": 100 * Laplace(10.0),
     "laplace once": 1 * Laplace(1.0),
     "laplace beside": 500 * SubsampledGaussian(1.0, 0.01) + Laplace(5.0),
+    "infinite beside": 500 * SubsampledGaussian(1.0, 0.01) + 2 * ApproximateDP(0.1, 1e-6),
     "fixed size": 500 * SampledWithoutReplacementGaussian(2.0, 10000, 100),
 }
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import reals
 
-from edgeworth_acct.reference_balls import arb, working
+from edgeworth_acct.reference_balls import arb, positive, working
 from edgeworth_acct.reference_laws import law_of
 
 flint = pytest.importorskip("flint")
@@ -49,8 +49,34 @@ def test_generating_function_along_a_line(sigma, q, direction, c, step, first):
     with working():
         law = law_of(parameters, "add" if direction == "mixture" else direction)
         values, _ = law.along(c, arb(step), first, first + 10, 40)
+        coarse = law.mass(c, 8)  # about 1e-4 wide
+        assert coarse.contains(integral(law, flint.acb(c)).real)
         for place in (0, 9):
             exact = integral(law, flint.acb(c, arb(step) * (first + place)))
             assert values[place].overlaps(exact)
             assert values[place].real.rad() < 1e-15 * law.mass(c, 40)
             assert abs(exact).lower() <= law.far(c, step * first * (1 - 1e-15), 40) * law.mass(c, 40).upper()
+
+
+def test_what_is_no_number_is_never_small():
+    for value in (positive(arb("nan")), positive(arb(-1).union(arb("nan"))), positive(-(arb("nan").expm1()))):
+        assert not value <= 1.0
+        assert not value.upper() <= 1.0
+    assert positive(arb(-2)) == 0
+    assert positive(arb(2)) == 2
+    both = positive(arb(-3).union(arb(1)))
+    assert both.contains(0)
+    assert both.contains(1)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.7, 3.0, 200.0])
+def test_discrete_gaussian_is_a_pair_of_laws(sigma):
+    with working():
+        for direction, shift in (("remove", 1), ("replace_one", 2)):
+            losses, chances, beyond = law_of({"name": "DiscreteGaussian", "sigma": sigma}, direction)
+            assert (sum(chances, beyond) - 1).contains(0)
+            assert beyond.upper() < 1e-50
+            # the second law, P(loss) e^-loss, is the first one around `shift`
+            second = [chance * (-loss).exp() for loss, chance in zip(losses, chances)]
+            for one, other in zip(chances[shift:], second):
+                assert one.overlaps(other)
