@@ -43,10 +43,6 @@ class Cells:
     q_right: float
     infinite: float = 0.0
 
-    def exchanged(self):
-        """The pair with its laws exchanged."""
-        return Cells(-self.ends[::-1], self.q_right, self.q[::-1], self.q_left, self.p_right, self.p[::-1], self.p_left)
-
     @property
     def outcomes(self):
         """Probability under the first law, mean of T as a loss, least and largest loss of each cell and each end.

@@ -27,8 +27,11 @@ class Verdict(NamedTuple):
 def certificate(run, delta, adjacency, rtol, rtols, version, notes=None):
     """See `Composable.certificate`."""
     delta = single(DELTA, delta)
-    lower, upper = run.epsilon_bounds(delta, adjacency=adjacency, rtol=rtol)
-    ways = {direction: _way(run, direction, delta, rtol, rtols) for direction in run.directions(adjacency)}
+    lower, upper = bounds = run.epsilon_bounds(delta, adjacency=adjacency, rtol=rtol)
+    ways = {}
+    for direction in run.directions(adjacency):
+        found = bounds if direction == adjacency else run.epsilon_bounds(delta, adjacency=direction, rtol=rtol)
+        ways[direction] = _way(run, direction, delta, found, rtols)
     body = {
         "format": FORMAT,
         "version": version,
@@ -44,9 +47,9 @@ def certificate(run, delta, adjacency, rtol, rtols, version, notes=None):
     return {**body, "checksum": _checksum(body)}
 
 
-def _way(run, direction, delta, rtol, rtols):
-    """How epsilon was found in one direction: what the core says of its line, or that the run has better means."""
-    low, high = run.epsilon_bounds(delta, adjacency=direction, rtol=rtol)
+def _way(run, direction, delta, bounds, rtols):
+    """How these bounds of one direction were found: what the core says of its line, or that there are better means."""
+    low, high = bounds
     _, lower, upper, plan = run.core(direction)[0].epsilon(math.log(delta), *rtols)
     route = ROUTE[plan.pop("route")]
     if not upper - lower <= 10.0 * (high - low) + 1e-8 * high:

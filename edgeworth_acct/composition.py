@@ -476,11 +476,11 @@ class Run(Composable):
     def core(self, direction):
         """(pessimistic, optimistic) compositions of the core; one object if the law is exact."""
         if direction not in self._composed:
-            self._composed[direction] = compose(self.parts, direction)
+            self._composed[direction] = compose(self._laws(direction))
         return self._composed[direction]
 
     def _laws(self, direction):
-        """Laws with their counts."""
+        """Laws with their counts, in the order in which the core takes them."""
         return [(mechanism.law(direction), count) for mechanism, count in self.ordered_parts]
 
     def _sampled_gaussian(self):

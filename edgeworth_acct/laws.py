@@ -83,9 +83,8 @@ def mixture(direction, components, sigma):
     return Law(layers=(Layer("mixture", first, second, sigma),))
 
 
-def compose(parts, direction):
-    """(pessimistic, optimistic) compositions of mechanisms with counts; the same object where all laws are exact."""
-    laws = [(mechanism.law(direction), count) for mechanism, count in sorted(parts, key=order)]
+def compose(laws):
+    """(pessimistic, optimistic) compositions of laws with counts; the same object where all laws are exact."""
     if _finite(laws) and not _lattice(laws)[0]:
         laws = _enumerated(laws) or laws
     pessimistic = _pack(laws)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeworth_acct.accounting import epsilon
+import edgeworth_acct as ea
 from edgeworth_acct.torch_adapter import checkpoint as files
 from edgeworth_acct.torch_adapter.tasks import task_named
 from edgeworth_acct.torch_adapter.training import Callback
@@ -129,7 +129,7 @@ def curves(path, history, metric, certificate) -> None:
     right = left.twinx()
     run = certificate["notes"]["training"]
     steps = np.unique(np.rint(np.linspace(1, run["released_steps"], 200)).astype(int))
-    spent = epsilon(run["sigma"], run["q"], steps, run["delta"], adjacency=run["adjacency"])
+    spent = ea.epsilon(run["sigma"], run["q"], steps, run["delta"], adjacency=run["adjacency"])
     right.plot(steps, spent, "--", color="tab:red")
     left.plot([entry["step"] for entry in history], [entry[metric] for entry in history], "o-", color="tab:blue")
     left.set_xlabel("steps")
