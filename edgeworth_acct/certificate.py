@@ -220,5 +220,7 @@ def _command(options):
         raise ValueError(f"cannot read {options.file}: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         return f"refused: not JSON, perhaps cut off ({error})\n", 1
+    except RecursionError:
+        return "refused: not a certificate: nested too deeply\n", 1
     result = verdict(certificate)
     return (f"verified: {result.reason}\n", 0) if result.valid else (f"refused: {result.reason}\n", 1)

@@ -168,6 +168,9 @@ def test_command_line(tmp_path, capsys):
     path.write_text(good[: len(good) // 2])
     assert main(["verify", str(path)]) == 1
     assert capsys.readouterr().out.startswith("refused: not JSON, perhaps cut off")
+    path.write_text("[" * 200_000)
+    assert main(["verify", str(path)]) == 1
+    assert capsys.readouterr().out == "refused: not a certificate: nested too deeply\n"
     path.write_text(good.replace('"delta": 1e-05', '"delta": 1e-06'))
     assert main(["verify", str(path)]) == 1
     assert "upper bound refuted" in capsys.readouterr().out
