@@ -11,8 +11,10 @@
 #include "special.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { BLOCK = 32 }; /* steps of the recurrence between fresh starts */
+enum { LANES = 8 };  /* the loops below run over whole vectors: what fills the last one has weight 0 */
 
 void *ew_take(ew_arena *arena, size_t count, size_t size)
 {
@@ -30,93 +32,78 @@ static int nodes_take(ew_table *tb, size_t count, ew_arena *arena)
 {
     double **all[] = {&tb->loss, &tb->lw, &tb->w, &tb->e2m, &tb->p, &tb->u, &tb->dp, &tb->dq, &tb->cp, &tb->cq};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        *all[i] = ew_take(arena, count + 4, sizeof(double)); /* room to pad a block of four */
+        *all[i] = ew_take(arena, count + LANES, sizeof(double));
     return !arena->failed;
 }
 
-/* The loops below run over whole blocks of four; what fills the last one has weight 0. */
+static size_t whole(const ew_table *tb) { return ((size_t)tb->count + LANES - 1) & ~(size_t)(LANES - 1); }
 
 EW_CLONES
 static void weigh(double *restrict w, double *restrict e2m, const double *restrict lw, const double *restrict loss,
-                  int count)
+                  size_t count)
 {
-    for (int i = 0; i < count; i++)
+#pragma omp simd
+    for (size_t i = 0; i < count; i++) {
         w[i] = ew_k_exp(lw[i]);
-    for (int i = 0; i < count; i++)
         e2m[i] = ew_k_expm1mx(-loss[i]);
+    }
 }
 
 /* p = w e^{c loss}; sums of w (E2(c loss) + c E2(-loss)), w (loss (e^{c loss} - 1) + E2(-loss)), p loss^2 */
 EW_CLONES
 static void tilted(double out[3], double *restrict p, const double *restrict w, const double *restrict e2m,
-                   const double *restrict loss, int count, double c)
+                   const double *restrict loss, size_t count, double c)
 {
-    double m0[4] = {0}, m1[4] = {0}, m2[4] = {0};
-    for (int i = 0; i < count; i += 4)
-        for (int k = 0; k < 4; k++) {
-            const double l = loss[i + k], x = c * l, e = ew_k_expm1mx(x), f = w[i + k], r = f * (1.0 + (e + x));
-            p[i + k] = r;
-            m0[k] += f * (e + c * e2m[i + k]);
-            m1[k] += f * (l * (e + x) + e2m[i + k]);
-            m2[k] += r * l * l;
-        }
-    out[0] = (m0[0] + m0[1]) + (m0[2] + m0[3]);
-    out[1] = (m1[0] + m1[1]) + (m1[2] + m1[3]);
-    out[2] = (m2[0] + m2[1]) + (m2[2] + m2[3]);
+    double m0 = 0.0, m1 = 0.0, m2 = 0.0;
+#pragma omp simd reduction(+ : m0, m1, m2)
+    for (size_t i = 0; i < count; i++) {
+        const double l = loss[i], x = c * l, e = ew_k_expm1mx(x), f = w[i], r = f * (1.0 + (e + x));
+        p[i] = r;
+        m0 += f * (e + c * e2m[i]);
+        m1 += f * (l * (e + x) + e2m[i]);
+        m2 += r * l * l;
+    }
+    out[0] = m0;
+    out[1] = m1;
+    out[2] = m2;
 }
 
 EW_CLONES
-static double excess(const double *restrict w, const double *restrict e2m, const double *restrict loss, int count,
+static double excess(const double *restrict w, const double *restrict e2m, const double *restrict loss, size_t count,
                      double c)
 {
-    double m0[4] = {0};
-    for (int i = 0; i < count; i += 4)
-        for (int k = 0; k < 4; k++)
-            m0[k] += w[i + k] * (ew_k_expm1mx(c * loss[i + k]) + c * e2m[i + k]);
-    return (m0[0] + m0[1]) + (m0[2] + m0[3]);
+    double m0 = 0.0;
+#pragma omp simd reduction(+ : m0)
+    for (size_t i = 0; i < count; i++)
+        m0 += w[i] * (ew_k_expm1mx(c * loss[i]) + c * e2m[i]);
+    return m0;
 }
 
 static int is_laplace(const ew_part *part) { return part->layer[0].kind == EW_LAPLACE; }
 
-/* Nodes for tilts up to c_max and |Im z| <= t, errors about e^{-floor}.  0: they do not fit. */
-int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, double floor, ew_arena *arena)
+/* The nodes of all layers, in arrays of `room` places.  0: too many. */
+static int nodes_fill(ew_table *tb, size_t room, double c_max, double t, double floor, ew_arena *arena)
 {
-    enum { MOST = 1 << 18 };
-    *tb = (ew_table){.part = part};
-    if (is_laplace(part)) {
-        tb->most = 1.0 / part->layer[0].scale;
-        tb->least = -tb->most;
-        return 1;
-    }
-    tb->seg = ew_take(arena, (size_t)part->layers, sizeof(ew_segment));
-    if (arena->failed)
+    const ew_part *part = tb->part;
+    const int most = (int)room - 32;
+    if (!nodes_take(tb, room, arena))
         return 0;
-    /* all arrays are as long as what is left allows, then cut to what was used */
-    const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double)),
-                 room = left > MOST ? MOST : left;
-    if (room < 1024 || !nodes_take(tb, room - 32, arena)) {
-        arena->failed = 1;
-        return 0;
-    }
+    tb->count = 0;
     tb->gap_p = tb->gap_q = 0.0;
     for (int k = 0; k < part->layers; k++) {
         const ew_layer *ly = &part->layer[k];
         ew_segment *sg = &tb->seg[k];
         if (ly->kind == EW_MIXTURE) {
             const double hu = ew_mixture_step(ly, sg, c_max, t, floor);
-            if (!(hu > 0.0) || !ew_mixture_fill(tb, k, hu, c_max, floor, (int)room - 32)) {
-                arena->failed = room < MOST;
+            if (!(hu > 0.0) || !ew_mixture_fill(tb, k, hu, c_max, floor, most))
                 return 0;
-            }
             continue;
         }
         double p = 0.0, q = 0.0;
         sg->begin = tb->count;
         sg->count = ly->p;
-        if (ly->p + tb->count > (int)room - 32) {
-            arena->failed = room < MOST;
+        if (ly->p + tb->count > most)
             return 0;
-        }
         for (int i = 0; i < ly->p; i++) {
             const double l = ly->first[i].at, w = ly->first[i].weight;
             const int at = tb->count++;
@@ -129,22 +116,54 @@ int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, dou
         tb->gap_p += ly->share * (p - 1.0);
         tb->gap_q += ly->share * (q - 1.0);
     }
+    return 1;
+}
+
+/* Nodes for tilts up to c_max and |Im z| <= t, errors about e^{-floor}.  0: they do not fit. */
+int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, double floor, ew_arena *arena)
+{
+    const size_t most = 1 << 18;
+    *tb = (ew_table){.part = part};
+    if (is_laplace(part)) {
+        tb->most = 1.0 / part->layer[0].scale;
+        tb->least = -tb->most;
+        return 1;
+    }
+    tb->seg = ew_take(arena, (size_t)part->layers, sizeof(ew_segment));
+    if (arena->failed)
+        return 0;
+    /* arrays for few nodes, which stay close together; if they do not do, as long as what is left allows */
+    const size_t before = arena->used, left = (arena->size - before) / (10 * sizeof(double));
+    if (left < 1024) {
+        arena->failed = 1;
+        return 0;
+    }
+    if (!nodes_fill(tb, 512, c_max, t, floor, arena)) {
+        const size_t room = left - 64 < most ? left - 64 : most;
+        arena->used = before;
+        if (!nodes_fill(tb, room, c_max, t, floor, arena)) {
+            arena->failed |= room < most;
+            return 0;
+        }
+    }
     const double *old[] = {tb->loss, tb->lw, tb->u, tb->dp, tb->dq, tb->cp, tb->cq};
     arena->used = before;
     nodes_take(tb, (size_t)tb->count, arena);
     double *now[] = {tb->loss, tb->lw, tb->u, tb->dp, tb->dq, tb->cp, tb->cq};
     for (int a = 0; a < 7; a++) /* each array moves down or stays */
-        for (int i = 0; i < tb->count; i++)
-            now[a][i] = old[a][i];
-    tb->least = INFINITY;
-    tb->most = -INFINITY;
-    for (int i = tb->count; i < ((tb->count + 3) & ~3); i++)
-        tb->lw[i] = -INFINITY, tb->loss[i] = tb->p[i] = 0.0; /* blocks of four */
-    weigh(tb->w, tb->e2m, tb->lw, tb->loss, (tb->count + 3) & ~3);
+        memmove(now[a], old[a], (size_t)tb->count * sizeof(double));
+    double least = INFINITY, largest = -INFINITY;
     for (int i = 0; i < tb->count; i++) {
-        tb->least = fmin(tb->least, tb->loss[i]);
-        tb->most = fmax(tb->most, tb->loss[i]);
+        least = tb->loss[i] < least ? tb->loss[i] : least;
+        largest = tb->loss[i] > largest ? tb->loss[i] : largest;
     }
+    tb->least = least;
+    tb->most = largest;
+    for (size_t i = (size_t)tb->count; i < whole(tb); i++) {
+        tb->lw[i] = -INFINITY;
+        tb->loss[i] = tb->p[i] = tb->u[i] = 0.0;
+    }
+    weigh(tb->w, tb->e2m, tb->lw, tb->loss, whole(tb));
     for (int k = 0; k < part->layers; k++)
         if (part->layer[k].kind == EW_MIXTURE)
             tb->gap_err += ew_mixture_quad(&tb->seg[k], 0.0, 0.0) + ew_mixture_quad(&tb->seg[k], -1.0, 0.0) +
@@ -184,7 +203,7 @@ void ew_table_tilt(ew_table *tb, double c)
     double m0 = 0.0, m1 = 0.0, m2 = 0.0;
     if (c * fmax(tb->most, -tb->least) < 30.0) {
         double m[3];
-        tilted(m, tb->p, tb->w, tb->e2m, tb->loss, (tb->count + 3) & ~3, c);
+        tilted(m, tb->p, tb->w, tb->e2m, tb->loss, whole(tb), c);
         m0 = m[0];
         m1 = m[1];
         m2 = m[2];
@@ -221,6 +240,33 @@ static double quad(const ew_table *tb, double c, double t)
     return err;
 }
 
+/* Sums of the sizes of rounding: of p that turns, of p |loss|, of angles; of what M(c) - 1 (small) or M(c) adds up,
+ * each with its own unit, and without. */
+EW_CLONES
+static void sizes(double out[5], const ew_table *tb, double c, int small, size_t count)
+{
+    const double *p = tb->p, *w = tb->w, *u = tb->u, *lw = tb->lw, *loss = tb->loss, *e2m = tb->e2m;
+    const double per_sum = (double)count + 2.0 * BLOCK + 20.0;
+    double r0 = 0.0, r1 = 0.0, r2 = 0.0, own = 0.0, rest = 0.0;
+#pragma omp simd reduction(+ : r0, r1, r2, own, rest)
+    for (size_t i = 0; i < count; i++) {
+        const double l = fabs(loss[i]), x = c * l, log_w = lw[i] > -745.0 ? -lw[i] : 745.0;
+        const double unit = 24.0 + 3.0 * u[i] * u[i] + 8.0 * (1.0 + c) * l + 2.0 * fabs(log_w);
+        const double grow = 1.0 + ew_k_exp(x < 40.0 ? x : 40.0), e = fabs(ew_k_expm1mx(c * loss[i]));
+        r0 += (unit + per_sum) * p[i];
+        r1 += (unit + per_sum) * p[i] * l;
+        r2 += 4.0 * p[i] * l;
+        /* a relative error of the loss and of w enters M - 1 through terms of its own size */
+        own += unit * (small ? w[i] * ((x < 1.0 ? x * x : x) * grow + c * e2m[i]) : p[i]);
+        rest += small ? w[i] * (e + c * e2m[i]) : p[i];
+    }
+    out[0] = r0;
+    out[1] = r1;
+    out[2] = r2;
+    out[3] = own;
+    out[4] = rest;
+}
+
 /* Error of K(c): quadrature, and the rounding of what was added up. */
 void ew_table_errors(ew_table *tb)
 {
@@ -233,19 +279,9 @@ void ew_table_errors(ew_table *tb)
         return;
     }
     const int small = tb->shift == 0.0;
-    double err = 0.0, r0 = 0.0, r1 = 0.0, r2 = 0.0, rest = 0.0;
-    const double per_sum = 0.25 * tb->count + 2.0 * BLOCK + 20.0;
-    for (int i = 0; i < tb->count; i++) {
-        const double l = fabs(tb->loss[i]), p = tb->p[i], x = c * l, u = tb->u[i];
-        const double unit = 24.0 + 3.0 * u * u + 8.0 * (1.0 + c) * l + 2.0 * fabs(fmax(-745.0, tb->lw[i]));
-        r0 += (unit + per_sum) * p;
-        r1 += (unit + per_sum) * p * l;
-        r2 += 4.0 * p * l; /* of the angles */
-        /* a relative error of the loss and of w enters M - 1 through terms of its own size */
-        err += unit * (small ? tb->w[i] * (fmin(x, x * x) * (1.0 + exp(fmin(x, 40.0))) + c * tb->e2m[i]) : p);
-        rest += small ? tb->w[i] * (fabs(ew_expm1mx(c * tb->loss[i])) + c * tb->e2m[i]) : p;
-    }
-    err += tb->count * rest;
+    double size[5];
+    sizes(size, tb, c, small, whole(tb));
+    double err = size[3] + tb->count * size[4];
     err = EW_U * (err + (small ? 4.0 * (fabs(tb->gap_p) + c * fabs(tb->gap_p - tb->gap_q)) : 0.0));
     for (int k = 0; k < tb->part->layers; k++)
         if (tb->part->layer[k].kind == EW_ATOMS) /* gap_p and gap_q were added up, too */
@@ -256,9 +292,9 @@ void ew_table_errors(ew_table *tb)
         err += (1.0 + 2.0 * c) * tb->gap_err;
     }
     tb->real_err = 1.01 * (err / tb->mass + quad(tb, c, 0.0)) + EW_U * (4.0 + 2.0 * fabs(tb->shift));
-    tb->r0 = EW_U * r0 / tb->mass;
-    tb->r1 = EW_U * r1 / tb->mass;
-    tb->r2 = EW_U * r2 / tb->mass;
+    tb->r0 = EW_U * size[0] / tb->mass;
+    tb->r1 = EW_U * size[1] / tb->mass;
+    tb->r2 = EW_U * size[2] / tb->mass;
 }
 
 /* log of an upper bound of M(c2), any c2 > 0 that the nodes serve; INFINITY elsewhere.  Tilt and weights p stay. */
@@ -272,7 +308,7 @@ double ew_table_chernoff(const ew_table *tb, double c)
     double sum = 0.0, top = 0.0;
     const double most = c * fmax(tb->most, -tb->least);
     if (most < 30.0) {
-        sum = excess(tb->w, tb->e2m, tb->loss, (tb->count + 3) & ~3, c);
+        sum = excess(tb->w, tb->e2m, tb->loss, whole(tb), c);
         sum += tb->gap_p + c * (tb->gap_p - tb->gap_q);
     } else {
         top = -INFINITY;
@@ -314,15 +350,16 @@ int ew_turns_take(ew_turns *tn, int count, ew_arena *arena)
 {
     double **all[] = {&tn->wr, &tn->wi, &tn->ar, &tn->ai, &tn->er, &tn->ei};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        *all[i] = ew_take(arena, (size_t)count + 4, sizeof(double));
+        *all[i] = ew_take(arena, (size_t)count + LANES, sizeof(double));
     return !arena->failed;
 }
 
 /* e^{i t loss} - 1 */
 EW_CLONES
-static void expm1_i(double *restrict re, double *restrict im, const double *restrict loss, int count, double t)
+static void expm1_i(double *restrict re, double *restrict im, const double *restrict loss, size_t count, double t)
 {
-    for (int i = 0; i < count; i++) {
+#pragma omp simd
+    for (size_t i = 0; i < count; i++) {
         double s, c;
         ew_k_sincos(&s, &c, 0.5 * t * loss[i]);
         re[i] = -2.0 * s * s;
@@ -331,9 +368,9 @@ static void expm1_i(double *restrict re, double *restrict im, const double *rest
 }
 
 /* The same where angles are too large for ew_k_sincos. */
-static void turned_far(double *re, double *im, const double *loss, int count, double t)
+static void turned_far(double *re, double *im, const double *loss, size_t count, double t)
 {
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const double s = sin(0.5 * t * loss[i]);
         re[i] = -2.0 * s * s;
         im[i] = sin(t * loss[i]);
@@ -342,47 +379,41 @@ static void turned_far(double *re, double *im, const double *loss, int count, do
 
 static void turn(double *re, double *im, const ew_table *tb, double t)
 {
-    const int padded = (tb->count + 3) & ~3;
     if (t * fmax(tb->most, -tb->least) < 1e6)
-        expm1_i(re, im, tb->loss, padded, t);
+        expm1_i(re, im, tb->loss, whole(tb), t);
     else
-        turned_far(re, im, tb->loss, padded, t);
+        turned_far(re, im, tb->loss, whole(tb), t);
 }
 
 /* Ready for blocks with step h. */
 void ew_table_turn(ew_turns *tn, const ew_table *tb, double h)
 {
     turn(tn->ar, tn->ai, tb, h);
-    for (int i = 0; i < ((tb->count + 3) & ~3); i++) {
+    for (size_t i = 0; i < whole(tb); i++) {
         tn->wr[i] = 1.0 + tn->ar[i];
         tn->wi[i] = tn->ai[i];
     }
 }
 
+/* sum p (e^{i t loss} - 1) at `steps` t's, each one step of the recurrence after the one before. */
 EW_CLONES
-static void advance(double *restrict re, double *restrict im, int blocks, int count, const double (*restrict p)[4],
-                    const double (*restrict wr)[4], const double (*restrict wi)[4], const double (*restrict ar)[4],
-                    const double (*restrict ai)[4], double (*restrict er)[4], double (*restrict ei)[4])
+static void advance(double *restrict re, double *restrict im, int steps, const double *restrict p,
+                    const ew_turns *tn, size_t count)
 {
-    for (int j = 0; j < count; j++) { /* the sums, then one step */
-        double sr[4] = {0}, si[4] = {0};
-        for (int k = 0; k < blocks; k++) {
-            double x[4], y[4];
-            for (int l = 0; l < 4; l++)
-                sr[l] += p[k][l] * er[k][l];
-            for (int l = 0; l < 4; l++)
-                si[l] += p[k][l] * ei[k][l];
-            for (int l = 0; l < 4; l++)
-                x[l] = (er[k][l] * wr[k][l] - ei[k][l] * wi[k][l]) + ar[k][l];
-            for (int l = 0; l < 4; l++)
-                y[l] = (er[k][l] * wi[k][l] + ei[k][l] * wr[k][l]) + ai[k][l];
-            for (int l = 0; l < 4; l++) {
-                er[k][l] = x[l];
-                ei[k][l] = y[l];
-            }
+    const double *restrict wr = tn->wr, *restrict wi = tn->wi, *restrict ar = tn->ar, *restrict ai = tn->ai;
+    double *restrict er = tn->er, *restrict ei = tn->ei;
+    for (int j = 0; j < steps; j++) {
+        double sr = 0.0, si = 0.0;
+#pragma omp simd reduction(+ : sr, si)
+        for (size_t k = 0; k < count; k++) {
+            const double x = er[k], y = ei[k];
+            sr += p[k] * x;
+            si += p[k] * y;
+            er[k] = (x * wr[k] - y * wi[k]) + ar[k];
+            ei[k] = (x * wi[k] + y * wr[k]) + ai[k];
         }
-        re[j] = (sr[0] + sr[1]) + (sr[2] + sr[3]);
-        im[j] = (si[0] + si[1]) + (si[2] + si[3]);
+        re[j] = sr;
+        im[j] = si;
     }
 }
 
@@ -405,7 +436,8 @@ EW_CLONES
 static void polar(double *restrict log_mod, double *restrict angle, const double *restrict x, const double *restrict y,
                   int count)
 {
-    for (int j = 0; j < count; j++) {
+#pragma omp simd
+    for (size_t j = 0; j < (size_t)count; j++) {
         const double m = 2.0 * x[j] + (x[j] * x[j] + y[j] * y[j]), mod = (1.0 + x[j]) * (1.0 + x[j]) + y[j] * y[j];
         log_mod[j] = 0.5 * ew_k_log_of(mod > 1e-300 ? mod : 1e-300, m, 0.0);
         angle[j] = ew_k_atan2(y[j], 1.0 + x[j]);
@@ -418,12 +450,10 @@ void ew_table_block(double *log_mod, double *angle, double *err, const ew_table 
                     int count)
 {
     double re[BLOCK], im[BLOCK];
-    const int padded = (tb->count + 3) & ~3, plain = is_laplace(tb->part);
+    const int plain = is_laplace(tb->part);
     if (!plain) {
         turn(tn->er, tn->ei, tb, from * h);
-        advance(re, im, padded / 4, count, (const double (*)[4])tb->p, (const double (*)[4])tn->wr,
-                (const double (*)[4])tn->wi, (const double (*)[4])tn->ar, (const double (*)[4])tn->ai,
-                (double (*)[4])tn->er, (double (*)[4])tn->ei);
+        advance(re, im, count, tb->p, tn, whole(tb));
     }
     const double q = plain ? 0.0 : quad(tb, tb->c, (from + count) * h) + quad(tb, tb->c, 0.0);
     for (int j = 0; j < count; j++) {

@@ -58,7 +58,8 @@ static void log_v_chunk(double *restrict lv, double *restrict d1, double *restri
     double less_1[CHUNK] = {0.0}, m0[CHUNK] = {0.0}, m1[CHUNK] = {0.0}, m2[CHUNK] = {0.0};
     for (int i = 0; i < count; i++) {
         const double k = a[i].at / s, w = a[i].weight;
-        for (int j = 0; j < CHUNK; j++) {
+#pragma omp simd
+        for (size_t j = 0; j < CHUNK; j++) {
             const double e = ew_k_expm1(k * (u[j] - 0.5 * k)), x = w * (1.0 + e);
             less_1[j] += w * e;
             m0[j] += x;
@@ -66,7 +67,8 @@ static void log_v_chunk(double *restrict lv, double *restrict d1, double *restri
             m2[j] += x * k * k;
         }
     }
-    for (int j = 0; j < CHUNK; j++) {
+#pragma omp simd
+    for (size_t j = 0; j < CHUNK; j++) {
         lv[j] = ew_k_log_of(m0[j], less_1[j], 0.0);
         d1[j] = m1[j] / m0[j];
         d2[j] = m2[j] / m0[j] - d1[j] * d1[j];
@@ -76,11 +78,20 @@ static void log_v_chunk(double *restrict lv, double *restrict d1, double *restri
 static void log_v_at(double *lv, double *d1, double *d2, const double *u, const ew_atom *a, int count, double s)
 {
     double top = 0.0;
+    if (count == 1) {
+        const double k = a[0].at / s;
+        for (size_t j = 0; j < CHUNK; j++) {
+            lv[j] = k * (u[j] - 0.5 * k);
+            d1[j] = k;
+            d2[j] = 0.0;
+        }
+        return;
+    }
     for (int i = 0; i < count; i++) {
         const double k = a[i].at / s;
         top = fmax(top, fmax(k * (u[0] - 0.5 * k), k * (u[CHUNK - 1] - 0.5 * k)));
     }
-    if (count > 1 && top < 300.0) {
+    if (top < 300.0) {
         log_v_chunk(lv, d1, d2, u, a, count, s);
         return;
     }
@@ -159,9 +170,11 @@ int ew_mixture_fill(ew_table *tb, int k, double hu, double c_max, double floor, 
             for (int j = 0; j < CHUNK; j++)
                 u[j] = (side ? -(i + j) : i + j) * hu;
             put(tb, ly, at, u, log_h);
-            for (int j = 0; j < CHUNK && !done; j++, at++)
-                done = tb->lw[at] + fmax(c_max * tb->loss[at], fmax(0.0, -tb->loss[at])) < -floor &&
+            for (int j = 0; j < CHUNK && !done; j++, at++) {
+                const double l = tb->loss[at], grown = l > 0.0 ? c_max * l : -l;
+                done = tb->lw[at] + grown < -floor &&
                        (side ? -u[j] - sg->q_max : u[j] - (1.0 + c_max) * sg->p_max + c_max * tb->dq[at]) > 0.5;
+            }
         }
         if (side == 0)
             sg->top = at - 1;
@@ -217,30 +230,52 @@ static double turned(double out[2], const ew_atom *a, int count, double s, doubl
     return 2.0 * less + im * im;
 }
 
-/* The sums of ew_mixture_far for mixtures of at most two, one of them at 0: then d log v/du over the other centre is
- * its share. */
-EW_CLONES
-static void far_pair(double out[2], const double *restrict p, const double *restrict dp, const double *restrict dq,
-                     int count, double kp, double kq, double c, double y, double T)
+/* log|v(u+iy)/v| and arg v(u+iy) of a mixture of two, one of them at 0, where the other, k away, has this share. */
+static inline void turned_pair(double *log_mod, double *arg, double share, double versine, double sine)
 {
-    const double ap = kp > 0.0 ? 1.0 / kp : 0.0, aq = kq > 0.0 ? 1.0 / kq : 0.0;
+    *log_mod = 0.5 * ew_k_log1p(-2.0 * share * (1.0 - share) * versine);
+    *arg = ew_k_atan2(share * sine, 1.0 - share * versine);
+}
+
+/* The sums of ew_mixture_far for mixtures of at most two, one of them at 0: d log v/du over the other centre is its
+ * share.  One: the other law is a single component at 0, and v, with exponent `e`, is the one of `d`. */
+EW_CLONES
+static void far_one(double out[2], const double *restrict p, const double *restrict d, size_t count, double k, double e,
+                    double y, double T)
+{
+    const double a = k != 0.0 ? 1.0 / k : 0.0, half = sin(0.5 * fabs(k) * y), versine = 2.0 * half * half,
+                 sine = sin(fabs(k) * y), up = 0.5 * y * y;
+    double sum = 0.0, size = 0.0;
+#pragma omp simd reduction(+ : sum, size)
+    for (size_t i = 0; i < count; i++) {
+        double l, arg;
+        turned_pair(&l, &arg, d[i] * a, versine, sine);
+        const double grown = ew_k_expm1(up + e * l - T * arg);
+        sum += p[i] * grown;
+        size += p[i] * 1e-11 * (up - fabs(e) * l + T * arg) * (grown > 0.0 ? 1.0 + grown : 1.0);
+    }
+    out[0] = sum;
+    out[1] = size;
+}
+
+EW_CLONES
+static void far_both(double out[2], const double *restrict p, const double *restrict dp, const double *restrict dq,
+                     size_t count, double kp, double kq, double c, double y, double T)
+{
     const double sp = sin(0.5 * kp * y), sq = sin(0.5 * kq * y), vp = 2.0 * sp * sp, vq = 2.0 * sq * sq,
-                 ip = sin(kp * y), iq = sin(kq * y);
-    double sum[4] = {0}, size[4] = {0};
-    for (int i = 0; i < count; i += 4)
-        for (int k = 0; k < 4; k++) {
-            const int j = i + k < count ? i + k : count - 1;
-            const double w = i + k < count ? p[j] : 0.0, a = dp[j] * ap, b = -dq[j] * aq;
-            const double lp = 0.5 * ew_k_log1p(-2.0 * a * (1.0 - a) * vp),
-                         lq = 0.5 * ew_k_log1p(-2.0 * b * (1.0 - b) * vq);
-            const double arg = ew_k_atan2(a * ip, 1.0 - a * vp) + ew_k_atan2(b * iq, 1.0 - b * vq);
-            const double psi = 0.5 * y * y + (1.0 + c) * lp - c * lq - T * arg,
-                         big = 0.5 * y * y - (1.0 + c) * lp - c * lq + T * arg;
-            sum[k] += w * ew_k_expm1(psi);
-            size[k] += w * 1e-11 * big * (psi > 0.0 ? ew_k_exp(psi) : 1.0);
-        }
-    out[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    out[1] = (size[0] + size[1]) + (size[2] + size[3]);
+                 ip = sin(kp * y), iq = sin(kq * y), up = 0.5 * y * y;
+    double sum = 0.0, size = 0.0;
+#pragma omp simd reduction(+ : sum, size)
+    for (size_t i = 0; i < count; i++) {
+        double lp, lq, ap, aq;
+        turned_pair(&lp, &ap, dp[i] / kp, vp, ip);
+        turned_pair(&lq, &aq, -dq[i] / kq, vq, iq);
+        const double grown = ew_k_expm1(up + (1.0 + c) * lp - c * lq - T * (ap + aq));
+        sum += p[i] * grown;
+        size += p[i] * 1e-11 * (up - (1.0 + c) * lp - c * lq + T * (ap + aq)) * (grown > 0.0 ? 1.0 + grown : 1.0);
+    }
+    out[0] = sum;
+    out[1] = size;
 }
 
 /* sup over t >= T of |M_layer(c + it)| - M_layer(c), in units of e^{tb->shift}, from the nodes tilted to c; *slack
@@ -251,7 +286,8 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
     const ew_layer *ly = &tb->part->layer[k];
     double mass = 0.0, d = 0.0, curve = 0.0, sum = 0.0, size = 0.0;
     const double c = tb->c;
-    for (int i = sg->begin; i < sg->begin + sg->count; i++) {
+#pragma omp simd reduction(+ : mass, d, curve)
+    for (size_t i = (size_t)sg->begin; i < (size_t)(sg->begin + sg->count); i++) {
         mass += tb->p[i];
         d += tb->p[i] * (tb->dp[i] - tb->dq[i]);
         curve += tb->p[i] * ((1.0 + c) * tb->cp[i] - c * tb->cq[i]);
@@ -261,11 +297,16 @@ double ew_mixture_far(const ew_table *tb, int k, double T, double *slack)
     double y = T * d / mass / fmax(0.25, 1.0 - curve / mass);
     y = fmin(y, fmin(0.45 * limit, 0.9 * EW_PI / fmax(widest, 1e-3)));
     if (ly->p <= 2 && ly->q <= 2 && ly->first[0].at == 0.0 && ly->first[ly->p].at == 0.0) {
-        const int n = sg->count, at = sg->begin;
-        double both[2] = {0.0, 0.0};
-        far_pair(both, tb->p + at, tb->dp + at, tb->dq + at, n, sg->p_max, sg->q_max, c, y, T);
-        sum = both[0];
-        size = both[1];
+        const size_t n = (size_t)sg->count, at = (size_t)sg->begin;
+        double found[2];
+        if (sg->p_max > 0.0 && sg->q_max > 0.0)
+            far_both(found, tb->p + at, tb->dp + at, tb->dq + at, n, sg->p_max, sg->q_max, c, y, T);
+        else if (sg->q_max > 0.0)
+            far_one(found, tb->p + at, tb->dq + at, n, -sg->q_max, -c, y, T);
+        else
+            far_one(found, tb->p + at, tb->dp + at, n, sg->p_max, 1.0 + c, y, T);
+        sum = found[0];
+        size = found[1];
     } else {
         for (int i = sg->begin; i < sg->begin + sg->count; i++) {
             if (!(tb->p[i] > 1e-30 * mass)) { /* psi <= (1 + c) 0 + c log(1/cos) + y^2/2: counted below */
