@@ -13,6 +13,8 @@
 #include "edgeworth.h"
 
 #define EW_U 0x1p-53                   /* unit roundoff of a double */
+#define EW_VANISHES 3e-308             /* terms below it may be lost from a sum */
+#define EW_LEAST 1e-300                /* generating functions down to it are what was summed */
 #define EW_PI 0x1.921fb54442d18p+1     /* pi */
 #define EW_LOG_2PI 0x1.d67f1c864beb5p+0 /* log(2 pi) = 1.8378770664093454836 */
 /* Not near powers of two: arrays side by side must not share cache sets. */
@@ -89,9 +91,10 @@ typedef struct {
 enum { EW_ARRAYS = 16 };
 
 /* Tilted moments at c: m = M(c), m0 = M(c) - 1, m1 = M'(c), m2 = M''(c) of the small steps; b0, b1, b2 = M(c), M'(c),
- * M''(c) of the mid ones. */
+ * M''(c) of the mid ones.  plain: m was summed, and not m0. */
 typedef struct {
     double c, m, m0, m1, m2, b0, b1, b2;
+    int plain;
 } ew_moments;
 
 /* Scratch of one evaluation; ew_work_size() bytes hold it. */
@@ -112,8 +115,8 @@ double ew_trim(double x, int bits); /* x rounded to so many bits: its small mult
 double ew_lse(double a, double b);  /* log(e^a + e^b) */
 
 /* taper.c */
-double ew_taper_log(const ew_taper *t, double u, int above);                                 /* log chi, log(1 - chi) */
-void ew_taper_add(double *log_w, const ew_taper *t, const double *u, double sign, int above, int count);
+ew_taper ew_taper_of_y(const ew_taper *t, const ew_model *m); /* the same step as a function of y */
+void ew_taper_add(double *log_w, const ew_taper *t, const double *x, double sign, int above, int count);
 /* >= log |.| on cells, |Im u| = y */
 void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, double y, int above, int count);
 

@@ -71,16 +71,18 @@ double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *
             double a, b;
             const double l = alpha * turned(&a, dp[i], co, si, ver), k = beta * turned(&b, dm[i], co, si, ver);
             const double psi = g + l + k - T * (a + b), e = ew_k_expm1(psi);
-            sum += p[i] * e;
-            size += p[i] * (g + fabs(l) + fabs(k) + T * (a + b)) * (1.0 + (e > 0.0 ? e : 0.0));
+            const double grown = e > 0.0 ? e : 0.0;
+            sum += p[i] * e + EW_VANISHES * grown;
+            size += p[i] * (g + fabs(l) + fabs(k) + T * (a + b)) * (1.0 + grown);
         }
     } else {
 #pragma omp simd reduction(+ : sum, size)
         for (int i = 0; i < nd->count; i++) {
             double a;
             const double l = alpha * turned(&a, dp[i], co, si, ver), psi = g + l - T * a, e = ew_k_expm1(psi);
-            sum += p[i] * e;
-            size += p[i] * (g + fabs(l) + T * a) * (1.0 + (e > 0.0 ? e : 0.0));
+            const double grown = e > 0.0 ? e : 0.0;
+            sum += p[i] * e + EW_VANISHES * grown;
+            size += p[i] * (g + fabs(l) + T * a) * (1.0 + grown);
         }
     }
     *slack = 1e-11 * size / at->m; /* rounding of p, psi and the sum, relative 1e-13 or better each */

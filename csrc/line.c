@@ -122,6 +122,12 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         return 0;
     ew_moments at;
     ew_moments_at(&at, &fine, c);
+    { /* no bound of a sum over nodes is better than what vanishes from it */
+        const double lost_terms = fmax(ref->count, fine.count) * EW_VANISHES,
+                     least = cls == EW_MID ? fmin(at.m, at.b0) : at.m;
+        if (!(least > EW_LEAST && log(n * lost_terms / least) + fmax(0.0, f0) < log_tol - 3.0))
+            return 0;
+    }
     const double m_c = at.m;
     ln.log_m = log(m_c);
     double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= ew_stretch[i] Tm */

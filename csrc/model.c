@@ -110,16 +110,18 @@ static void sort(ew_nodes *nd, const ew_law *law)
     if (!nd->tapered)
         return;
     const ew_taper left = {-law->left.at, law->left.width}; /* mirrored */
-    const double *u = nd->u, *lw = nd->lw;
+    const ew_taper far = ew_taper_of_y(&law->far, law->m), split = ew_taper_of_y(&law->split, law->m),
+                   mirrored = ew_taper_of_y(&left, law->m);
+    const double *y = nd->y, *lw = nd->lw;
     double *small = nd->cls[EW_SMALL], *mid = nd->cls[EW_MID], out = 0.0, gap = 0.0;
     for (int i = 0; i < nd->count; i++)
         small[i] = 0.0;
-    ew_taper_add(small, &law->far, u, 1.0, 0, nd->count);
-    ew_taper_add(small, &left, u, -1.0, 0, nd->count);
+    ew_taper_add(small, &far, y, 1.0, 0, nd->count);
+    ew_taper_add(small, &mirrored, y, -1.0, 0, nd->count);
     for (int i = 0; i < nd->count; i++)
         mid[i] = nd->split ? small[i] : -INFINITY;
-    ew_taper_add(mid, &law->split, u, 1.0, 1, nd->split ? nd->count : 0);
-    ew_taper_add(small, &law->split, u, 1.0, 0, nd->count);
+    ew_taper_add(mid, &split, y, 1.0, 1, nd->split ? nd->count : 0);
+    ew_taper_add(small, &split, y, 1.0, 0, nd->count);
 #pragma omp simd reduction(+ : out, gap)
     for (int i = 0; i < nd->count; i++) {
         const double lost = nd->w[i] * -ew_k_expm1(small[i]);
@@ -214,14 +216,19 @@ void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
         tilt(nd, EW_MID, c);
         plain_sums(mid, nd, EW_MID);
     }
-    if (nd->edge) { /* no cancellation to avoid: every term of M is positive and at most 1 */
-        plain_sums(small, nd, EW_SMALL);
-        *out = (ew_moments){c, small[0], small[0] - 1.0, small[1], small[2], mid[0], mid[1], mid[2]};
-        return;
+    double m0 = 0.0;
+    if (!nd->edge) {
+        bracketed_sums(small, nd, nd->p[EW_SMALL], c);
+        m0 = small[0] - (nd->out + c * nd->out_gap);
+        small[0] = 1.0 + m0;
+        small[1] -= nd->out_gap;
     }
-    bracketed_sums(small, nd, nd->p[EW_SMALL], c);
-    const double m0 = small[0] - (nd->out + c * nd->out_gap);
-    *out = (ew_moments){c, 1.0 + m0, m0, small[1] - nd->out_gap, small[2], mid[0], mid[1], mid[2]};
+    const int plain = nd->edge || m0 < -0.5; /* M is far from 1: its terms are positive and do not cancel */
+    if (plain) {
+        plain_sums(small, nd, EW_SMALL);
+        m0 = small[0] - 1.0;
+    }
+    *out = (ew_moments){c, small[0], m0, small[1], small[2], mid[0], mid[1], mid[2], plain};
 }
 
 /* M(c) - 1 of a law without tapers, weights p left alone. */

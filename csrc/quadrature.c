@@ -38,9 +38,10 @@ static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments 
         if (down > 2.0 && up > 2.0 && trusted(m, c, nd->hu)) {
             double sum = 0.0;
             for (int i = 0; i <= e; i++)
-                sum += p[i] * exp(k * (nd->lp[i] + (two ? nd->lm[i] : 0.0)));
-            const double ends = p[e] * exp(k * (nd->lp[e] + (two ? nd->lm[e] : 0.0))) / (nd->hu * down) +
-                                p[0] * exp(k * (nd->lp[0] + (two ? nd->lm[0] : 0.0))) / (nd->hu * up);
+                sum += (p[i] + EW_VANISHES) * exp(k * (nd->lp[i] + (two ? nd->lm[i] : 0.0)));
+            const double ends =
+                (p[e] + EW_VANISHES) * exp(k * (nd->lp[e] + (two ? nd->lm[e] : 0.0))) / (nd->hu * down) +
+                (p[0] + EW_VANISHES) * exp(k * (nd->lp[0] + (two ? nd->lm[0] : 0.0))) / (nd->hu * up);
             rise = fmin(rise, log((sum + 2.0 * ends) * 1.05 / (1.0 + at->m0)));
         }
     }

@@ -100,10 +100,12 @@ typedef struct {
     double low, high, rate, left, right, tol; /* tol: the relative error asked for */
 } ew_contour;
 
-/* rounding.c: absolute errors at the tilt of the nodes' weights */
+/* rounding.c */
+double ew_node_units(const ew_nodes *nd, const ew_model *m, int k); /* of w[k], relative, in units of EW_U */
+/* absolute errors at the tilt of the nodes' weights */
 enum { EW_OCTAVES = 14 };
 typedef struct {
-    double m0;                         /* of M(c) - 1 (M(c) if the law counts from the edge) as summed */
+    double m0;                         /* of M(c) - 1, or M(c), as summed */
     double r0, turn;                   /* of the sum of p that turns along the line; by its angles, each unit of t */
     double b0, b_turn;                 /* of M_mid, and by its angles */
     double b0_bracketed, b1_bracketed; /* more of it in bracketed form, and more of that each unit of t */

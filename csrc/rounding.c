@@ -14,8 +14,11 @@
  *          |l (1 - e^{-l})| <= (2 + |l|) E2(-l): (P + LOSS (2 + |loss|)) (x^2 (w + p) + c w E2(-loss)) covers both.
  * M'(c)    the same of |loss| |p - w| + w E2(-loss): the loss moves it by
  *          LOSS (|loss| |p - w| + c loss^2 p + w |loss (1 - e^{-loss})|), and |x| p <= (1 + |x|) |p - w|.
+ * out      w (1 - chi) moves by W + 40 (1 + |log(1 - chi)|) of itself, or chi's units where that is larger; its part
+ *          of out_gap, |1 - e^{-loss}| of it, by LOSS (1 + |loss|) more.
  * e^{it loss}   its angle errs by t |loss| (LOSS + 2): the loss, and the products t loss and h loss; h and t are exact.
  * E2(it loss)   at most B(x) = min(x^2/2, 2 + x), x = t |loss|, and x |E2'(ix)| <= 2 B: the loss moves it by 2 LOSS B.
+ * lost     each term below EW_VANISHES: M, M_mid and the sums of p by that, for every node.
  * sums     a recurrence adds 4.4 a step for EW_BLOCK steps; the sum over a chunk takes EW_CHUNK/8 + 4 additions to each
  *          of its terms, that over the chunks one each, for both parts: `count`, sqrt 2 in it.  Bracketed, all of it is
  *          relative to sums of p B, which are taken at OCTAVES distances t: B grows with t, and B/t^2 falls.
@@ -33,6 +36,19 @@ static double loss_units(const ew_model *m)
     return m->kind == EW_KIND_REPLACE ? 27.0 + 1.0 / (m->s * m->s) : 13.0;
 }
 
+/* Units of w[k], whatever its class. */
+EW_BODY double node_units(const ew_nodes *nd, const ew_model *m, double loss_u, int k)
+{
+    const double u = fabs(nd->u[k]), shift = 2.0 * fabs(m->shift);
+    const double log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : m->kind == EW_KIND_ADD ? 0.0 : nd->loss[k];
+    return 44.0 + u * (4.5 * u + shift) + loss_u * fabs(log_g);
+}
+
+double ew_node_units(const ew_nodes *nd, const ew_model *m, int k)
+{
+    return node_units(nd, m, loss_units(m), k);
+}
+
 /* 40 (1 + |log of the class weight|), or 0 */
 static inline double class_units(const double *cls, int tapered, int k)
 {
@@ -43,17 +59,14 @@ static inline double class_units(const double *cls, int tapered, int k)
 /* units of p[k] */
 EW_BODY double weight_units(const ew_nodes *nd, const ew_model *m, double c, double loss_u, int k)
 {
-    const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), shift = 2.0 * fabs(m->shift);
-    const double log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : m->kind == EW_KIND_ADD ? 0.0 : l;
-    return 44.0 + u * (4.5 * u + shift) + loss_u * fabs(log_g) + (loss_u + 2.0) * c * l +
+    return node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * fabs(nd->loss[k]) +
            class_units(nd->cls[EW_SMALL], nd->tapered, k);
 }
 
 EW_CLONES
-static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double c, double loss_u)
+static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double c, double loss_u, int plain)
 {
     const double *w_ = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *p_ = nd->p[EW_SMALL], *loss = nd->loss, *e2m = nd->e2m;
-    const int edge = nd->edge;
     double w0 = 0.0, bad0 = 0.0, a1 = 0.0;
 #pragma omp simd reduction(+ : w0, bad0, a1)
     for (int k = 0; k < nd->count; k++) {
@@ -61,9 +74,25 @@ static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double 
         const double unit_p = weight_units(nd, m, c, loss_u, k), unit = unit_p + loss_u * (2.0 + l);
         w0 += unit_p * p;
         a1 += p * l;
-        bad0 += unit * (edge || x > 30.0 || !(w > 0.0) ? p : x * x * (w + p) + c * w * e2m[k]);
+        bad0 += unit * (plain || x > 30.0 || !(w > 0.0) ? p : x * x * (w + p) + c * w * e2m[k]);
     }
     *out = (sums){w0, bad0, a1};
+}
+
+/* Errors of nd->out and of nd->out_gap (from epsilon = 0). */
+static void out_errors(double *out, double *gap, const ew_nodes *nd, const ew_model *m, double loss_u)
+{
+    *out = *gap = 0.0;
+    for (int k = 0; nd->tapered && k < nd->count; k++) {
+        const double kept = nd->cls[EW_SMALL][k], part = -expm1(kept), l = fabs(nd->loss[k]);
+        if (!(part > 0.0))
+            continue;
+        const double unit = node_units(nd, m, loss_u, k) + nd->count + 40.0 +
+                            40.0 * fmin(745.0, fmax(-kept, -log(part))),
+                     e = EW_U * nd->w[k] * part;
+        *out += unit * e;
+        *gap += (unit + loss_u * (1.0 + l)) * e * fabs(expm1(-nd->loss[k]));
+    }
 }
 
 /* What a sum of so many terms along the line adds to each of them. */
@@ -75,23 +104,24 @@ static double count_units(const ew_nodes *nd)
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
 {
     const double c = at->c, loss_u = loss_units(m), count = count_units(nd);
+    const double lost = nd->count * EW_VANISHES;
+    double out = 0.0, gap = 0.0;
     sums s;
-    small_sums(&s, nd, m, c, loss_u);
-    if (nd->tapered && !nd->edge)
-        s.bad0 += 100.0 * (nd->out + c * fabs(nd->out_gap));
-    *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (nd->edge ? at->m : fabs(at->m0))),
-                       .r0 = EW_U * (s.w0 + count * at->m), .turn = EW_U * (loss_u + 2.0) * s.a1};
+    small_sums(&s, nd, m, c, loss_u, at->plain);
+    if (!at->plain)
+        out_errors(&out, &gap, nd, m, loss_u);
+    *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (at->plain ? at->m : fabs(at->m0))) + out + c * gap + lost,
+                       .r0 = EW_U * (s.w0 + count * at->m) + lost,
+                       .turn = EW_U * (loss_u + 2.0) * s.a1};
     if (!nd->split)
         return;
     double b0 = 0.0, b1 = 0.0;
     for (int k = 0; k < nd->count; k++) {
-        const double u = fabs(nd->u[k]), l = fabs(nd->loss[k]), p = nd->p[EW_MID][k];
-        const double log_g = m->kind == EW_KIND_REPLACE ? nd->lp[k] : l;
-        b0 += (44.0 + u * (4.5 * u + 2.0 * fabs(m->shift)) + loss_u * log_g + (loss_u + 2.0) * c * l +
-               class_units(nd->cls[EW_MID], 1, k)) * p;
+        const double l = fabs(nd->loss[k]), p = nd->p[EW_MID][k];
+        b0 += (node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID], 1, k)) * p;
         b1 += p * l;
     }
-    r->b0 = EW_U * (b0 + count * at->b0);
+    r->b0 = EW_U * (b0 + count * at->b0) + lost;
     r->b_turn = EW_U * (loss_u + 2.0) * b1;
     r->b0_bracketed = EW_U * count * at->b0;
     r->b1_bracketed = 2.0 * EW_U * (count + 4.0) * b1;
@@ -115,16 +145,19 @@ void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m
                            double *scratch)
 {
     const double loss_u = loss_units(m), more = count_units(nd) + 4.0, *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
-    double bad1 = nd->tapered && !nd->edge ? 100.0 * fabs(nd->out_gap) : 0.0, r2 = 0.0;
+    double bad1 = 0.0, size = at->plain ? 0.0 : fabs(at->m1), r2 = 0.0, out = 0.0, gap = 0.0;
+    if (!at->plain)
+        out_errors(&out, &gap, nd, m, loss_u);
     for (int k = 0; k < nd->count; k++) {
         const double l = fabs(nd->loss[k]), p = nd->p[EW_SMALL][k];
         const double unit = weight_units(nd, m, at->c, loss_u, k) + loss_u * (2.0 + l);
-        bad1 += unit * (nd->edge ? l * p : l * fabs(p - w[k]) + w[k] * nd->e2m[k]);
+        bad1 += unit * (at->plain ? l * p : l * fabs(p - w[k]) + w[k] * nd->e2m[k]);
+        size += at->plain ? l * p : 0.0;
         scratch[k] = EW_U * (unit + more) * p;
         r2 += scratch[k] * l * l;
     }
     r->bracketed = 1;
-    r->m1 = EW_U * (bad1 + nd->count * fabs(at->m1));
+    r->m1 = EW_U * (bad1 + nd->count * size) + gap;
     r->curve = 0.5 * r2;
     for (int i = 0; i < EW_OCTAVES; i++, T *= 0.5) {
         r->t[i] = T;

@@ -121,7 +121,7 @@ int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew
         if (ew_closed_delta(now, &one, eps))
             intersect(out, (double[2]){now[0], fmin(1.0, exp(log_variation(m)) * (1.0 + 1e-8))});
     }
-    return 1;
+    return out[0] <= out[1];
 }
 
 /* Is delta(0) < delta?  More steps hide less, so a single one may already say no. */

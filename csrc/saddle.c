@@ -150,10 +150,10 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
     return 1;
 }
 
-/* log M of the small steps.  m0 = M - 1 is what was summed, unless M itself was. */
+/* log M of the small steps, from above where terms may be lost.  */
 double ew_log_m(const ew_moments *at)
 {
-    return at->m < 0.5 ? log(fmax(at->m, 1e-300)) : log1p(at->m0);
+    return at->plain ? log(fmax(at->m, EW_LEAST) + EW_KMAX * EW_VANISHES) : log1p(at->m0);
 }
 
 /* log of the generating function of the n steps, at the moments: all small, or at least one mid step. */
@@ -162,7 +162,7 @@ double ew_log_power(const ew_moments *at, double n, int cls)
     const double small = n * ew_log_m(at);
     if (cls == EW_SMALL)
         return small;
-    const double more = n * log1p(at->b0 / at->m);
+    const double more = n * log1p((at->b0 + EW_KMAX * EW_VANISHES) / at->m);
     return small + (more > 40.0 ? more : log(expm1(more)));
 }
 

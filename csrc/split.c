@@ -42,14 +42,14 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
     const double start = fmax(1.0, -j->log_delta) / (away > 0.0 ? away : sqrt(j->m->n * variance));
     if (j->m->kind == EW_KIND_ADD && split) { /* all small: S > eps but for this */
         double best = INFINITY;
-        for (double s = start; s < 1e4 * start; s *= 1.6) {
-            const double v = ew_backward(j, law, &nd, EW_SMALL, fmax(1.001, s), j->m->n);
+        const double first = fmax(1.001, start);
+        for (double s = first; s < 1e4 * first; s *= 1.6) {
+            const double v = ew_backward(j, law, &nd, EW_SMALL, s, j->m->n);
             const double e = v + s * ew_line_eps(law, j->eps) +
-                             8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) +
-                             ew_log_kernel(fmax(1.001, s) - 1.0);
+                             8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(s - 1.0);
             if (e < best) {
                 best = e;
-                k->rate = fmax(1.001, s);
+                k->rate = s;
             } else if (isfinite(best))
                 break;
         }
@@ -79,7 +79,7 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
         if (!ew_spread_nodes(&nd, j, law, hu))
             return INFINITY;
         ew_moments_at(&at, &nd, c);
-        const double a = at.m;
+        const double a = at.m, power = ew_log_power(&at, n, cls);
         double rel = 0.0;
         for (int k = EW_SMALL; k <= cls; k++) {
             double err = INFINITY;
@@ -94,7 +94,7 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
             rel += err / (k == EW_SMALL ? a : at.b0);
         }
         if (n * rel < 0.5)
-            return ew_log_power(&at, n, cls) * (1.0 + 1e-9) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) +
+            return power + 1e-9 * fabs(power) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) +
                    8.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
     }
     return INFINITY;

@@ -9,19 +9,10 @@
  */
 #include "core.h"
 #include "kernels.h"
-#include "special.h"
 
 #include <math.h>
 
 static const double B = 2.0;
-
-double ew_taper_log(const ew_taper *t, double u, int above)
-{
-    if (!(t->width > 0.0))
-        return above ? -INFINITY : 0.0;
-    const double a = fmax(-40.0, fmin(40.0, (u - t->at) / t->width)), x = B * sinh(a);
-    return ew_log_ndtr((above ? 1.0 : -1.0) * x * 0x1.6a09e667f3bcdp+0); /* erfc(x)/2 = ndtr(-sqrt(2) x) */
-}
 
 /* log_w[i] += log of a bound of |chi|, or |1 - chi|, on Im u = y over the cell [u + i d, u + (i+1) d] (d < 0:
  * mirrored) */
@@ -49,17 +40,23 @@ void ew_taper_strip_add(double *log_w, const ew_taper *t, double u, double d, do
     }
 }
 
-/* log_w[i] += log chi(sign u[i]), or log(1 - chi) */
+/* Nodes are exact in y: rounding of u, many widths away, would turn weights by more than their own. */
+ew_taper ew_taper_of_y(const ew_taper *t, const ew_model *m)
+{
+    return (ew_taper){(t->at - m->shift) / m->s, t->width / m->s};
+}
+
+/* log_w[i] += log chi(sign x[i]), or log(1 - chi) */
 EW_CLONES
-void ew_taper_add(double *log_w, const ew_taper *t, const double *u, double sign, int above, int count)
+void ew_taper_add(double *log_w, const ew_taper *t, const double *x, double sign, int above, int count)
 {
     if (!(t->width > 0.0))
         return;
     const double at = t->at, scale = 1.0 / t->width, turn = above ? 0x1.6a09e667f3bcdp+0 : -0x1.6a09e667f3bcdp+0;
 #pragma omp simd
     for (int i = 0; i < count; i++) {
-        const double a = (sign * u[i] - at) * scale, b = fabs(a) > 40.0 ? 40.0 : fabs(a), e = ew_k_expm1(b);
-        const double x = 0.5 * B * (e + e / (1.0 + e));
-        log_w[i] += ew_k_log_ndtr(turn * (a < 0.0 ? -x : x));
+        const double a = (sign * x[i] - at) * scale, b = fabs(a) > 40.0 ? 40.0 : fabs(a), e = ew_k_expm1(b);
+        const double X = 0.5 * B * (e + e / (1.0 + e));
+        log_w[i] += ew_k_log_ndtr(turn * (a < 0.0 ? -X : X));
     }
 }
