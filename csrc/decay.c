@@ -89,20 +89,25 @@ double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *
     return sum / at->m;
 }
 
-/* Error of that sum against the integral, and what the taper gains off the real axis. */
+/* Error of that sum against the integral, and what the taper gains off the real axis.  M(c) that was summed as M(c) - 1
+ * also errs by its control variates, and the sum above takes it for the sum of the weights. */
 double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T)
 {
     const double s = law->m->s, widest = fmin(1.5 - theta, law->far.width > 0.0 ? 0.75 * law->far.width / s : 1.5);
+    const double from = nd->u[0], to = nd->u[nd->count - 1];
     double err = INFINITY;
     for (double alpha = fmin(widest, 9.0 / s); alpha > fmax(0.05 * theta, 1e-3 * widest); alpha *= 0.6) {
-        const double e =
-            ew_survey_turned(law, at->c, theta, alpha) - log(expm1(2.0 * EW_PI * alpha * s / nd->hu)) + log(2.0);
+        const double turn = ew_survey_turned(law, at->c, theta, alpha), y = alpha * s,
+                     control = at->plain ? -INFINITY : log1p(2.0 * at->c * law->m->q) + 0.5 * y * y;
+        const double e = ew_lse(turn, control) - log(expm1(2.0 * EW_PI * y / nd->hu)) + log(2.0);
         if (e > err)
             break;
         err = e;
     }
-    double sum =
-        exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, nd->u[0], nd->u[nd->count - 1], nd->hu));
+    double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, from, to, nd->hu));
+    if (!at->plain)
+        sum += (1.0 + at->c) * (exp(ew_survey_ends(law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) +
+                                exp(ew_survey_ends(law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu)));
     if (law->far.width > 0.0 || law->left.width > 0.0)
         sum += exp(ew_survey(law, EW_MORE, at->c, -T, theta * s));
     return sum / at->m;

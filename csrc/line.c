@@ -143,14 +143,22 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     x = alias.x;
     if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
         return 0;
+    /* how far the integrals that a bound of the tail of the mid steps takes from sums may be above them (the small
+     * steps' has an error of its own) */
+    double coarse = 0.0, close = 0.0;
+    if (cls == EW_MID) {
+        const double s = at.m + quad_s[0], b = at.b0 + quad_b[0];
+        coarse = n * (fmax(0.0, log(s / sp->at.m)) + fmax(0.0, log(b / sp->at.b0)));
+        close = n * (quad_s[0] / at.m + quad_b[0] / at.b0);
+    }
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */
     int J = (int)ceil(T / h);
-    double tail = at_T0.far - log(EW_PI * J * h) - c * eps - scale;
+    double tail = at_T0.far + coarse - log(EW_PI * J * h) - c * eps - scale;
     for (int i = 0; i < 6 && !(tail <= log_tol + 0.5); i++) {
         const double t = J * h;
         if (t > Tm || J > EW_JMAX - 8)
             break;
-        tail = ew_far(&ln, &fine, &at, t) - log(EW_PI * t) - c * eps - scale;
+        tail = ew_far(&ln, &fine, &at, t) + close - log(EW_PI * t) - c * eps - scale;
         if (!(tail <= log_tol + 0.5))
             J = (int)(J * 1.03) + 1;
     }

@@ -22,7 +22,8 @@ static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_momen
         const double C = grows * log(cos(0.5 * (theta + alpha)));
         const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * each;
         const double rise = g + 0.5 * alpha * alpha * s * s + C + late;
-        const double e = 2.0 * exp(rise) / expm1(2.0 * EW_PI * alpha * s / nd->hu);
+        const double control = (1.0 + 2.0 * ln->c * m->q) * exp(0.5 * alpha * alpha * s * s); /* as in decay.c */
+        const double e = 2.0 * (exp(rise) + control) / expm1(2.0 * EW_PI * alpha * s / nd->hu);
         if (e > err && late == 0.0)
             break; /* past the best strip */
         err = fmin(err, e);
