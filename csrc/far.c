@@ -57,7 +57,7 @@ double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, do
     double err = INFINITY;
     for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0);
          y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
-        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + s) * exp(0.5 * y * y)) /
+        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + 2.0 * s) * exp(0.5 * y * y)) /
                             expm1(2.0 * EW_PI * y / nd->hu));
     err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
     const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;

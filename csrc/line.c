@@ -147,8 +147,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
      * steps' has an error of its own) */
     double coarse = 0.0, close = 0.0;
     if (cls == EW_MID) {
-        const double s = at.m + quad_s[0], b = at.b0 + quad_b[0];
-        coarse = n * (fmax(0.0, log(s / sp->at.m)) + fmax(0.0, log(b / sp->at.b0)));
+        coarse = n * (fmax(0.0, log((at.m + quad_s[0]) / sp->at.m)) + fmax(0.0, log((at.b0 + quad_b[0]) / sp->at.b0)));
         close = n * (quad_s[0] / at.m + quad_b[0] / at.b0);
     }
     const double h = ew_trim(2.0 * EW_PI / x * (1.0 - 1e-7), 30); /* a smaller step than planned: larger x */

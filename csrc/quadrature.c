@@ -33,8 +33,9 @@ static double plain_log(const ew_model *m, const ew_nodes *nd, const ew_moments 
         const int e = nd->count - 1;
         const double *p = nd->p[EW_SMALL], right = nd->u[e], left = -nd->u[0], back = two ? k : 0.0;
         const int fine = alpha < 4.0 * s * s;
-        const double down = right - alpha * (fine ? nd->dp[e] : 1.0) / s,
-                     up = left - back * (fine ? nd->dm[0] * two : 1.0) / s;
+        const double down = right - alpha * (fine ? nd->dp[e] : 1.0) / s - (two ? c * nd->dm[e] / s : 0.0),
+                     up = left - back * (fine ? nd->dm[0] * two : 1.0) / s -
+                          (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : 0.0);
         if (down > 2.0 && up > 2.0 && trusted(m, c, nd->hu)) {
             double sum = 0.0;
             for (int i = 0; i <= e; i++)

@@ -61,7 +61,7 @@ static far_log small_far(const ew_view *ln, const ew_nodes *nd, const ew_moments
     if (plain > enough)
         return (far_log){plain, INFINITY};
     const double x = v + slack + 1.01 * excess_error(ln, nd, at, theta, T, v);
-    return (far_log){plain, n * (log_m + log1p(fmax(-1.0 + 1e-300, x)))};
+    return (far_log){plain, x > -1.0 ? n * (log_m + log1p(x)) : INFINITY};
 }
 
 double ew_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T)
@@ -100,6 +100,7 @@ int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, d
         const double hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, (i ? 1.1 : 1.0) / out->power);
         if (blind && v > 0.4 && v < 4.0 && hint < most) {
             out->T = T * pow(fmax(gone, 0.1) / decayed, 1.1 / out->power);
+            out->far = INFINITY;
             return 1;
         }
         if (lo > 0.0 && hi > 0.0)
