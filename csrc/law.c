@@ -192,6 +192,12 @@ static void tilt_laplace(ew_table *tb, double c)
     tb->k2 = n[2] / n[0] - n[1] / n[0] * (n[1] / n[0]) + 4.0 / (d * d);
 }
 
+/* Whether M(c) - 1 is added up by itself: no product there is e^30, and w e^-loss >= e^-100 has a w of normal size. */
+static int is_small(const ew_table *tb, double c)
+{
+    return tb->least > -600.0 && c * fmax(tb->most, -tb->least) < 30.0;
+}
+
 void ew_table_tilt(ew_table *tb, double c)
 {
     tb->c = c;
@@ -201,7 +207,7 @@ void ew_table_tilt(ew_table *tb, double c)
         return;
     }
     double m0 = 0.0, m1 = 0.0, m2 = 0.0;
-    if (c * fmax(tb->most, -tb->least) < 30.0) {
+    if (is_small(tb, c)) {
         double m[3];
         tilted(m, tb->p, tb->w, tb->e2m, tb->loss, whole(tb), c);
         m0 = m[0];
@@ -306,8 +312,8 @@ double ew_table_chernoff(const ew_table *tb, double c)
         return at.log_m + EW_U * (24.0 + 8.0 * at.shift);
     }
     double sum = 0.0, top = 0.0;
-    const double most = c * fmax(tb->most, -tb->least);
-    if (most < 30.0) {
+    const int small = is_small(tb, c);
+    if (small) {
         sum = excess(tb->w, tb->e2m, tb->loss, whole(tb), c);
         sum += tb->gap_p + c * (tb->gap_p - tb->gap_q);
     } else {
@@ -318,12 +324,12 @@ double ew_table_chernoff(const ew_table *tb, double c)
             sum += exp(tb->lw[i] + c * tb->loss[i] - top);
     }
     at.shift = top;
-    at.mass = most < 30.0 ? 1.0 + sum : sum;
+    at.mass = small ? 1.0 + sum : sum;
     const double err = quad(&at, c, 0.0), ends = (1.0 + 2.0 * c) * tb->gap_err;
     if (!(err < 0.1))
         return INFINITY;
-    const double log_m = most < 30.0 ? log1p(sum) : top + log(sum);
-    return log_m + 1.2 * err + (most < 30.0 ? ends / at.mass : 0.0) + 1e-12 * fabs(log_m) +
+    const double log_m = small ? log1p(sum) : top + log(sum);
+    return log_m + 1.2 * err + (small ? ends / at.mass : 0.0) + 1e-12 * fabs(log_m) +
            EW_U * (tb->count + 40.0 + 4.0 * fabs(top)) * (1.0 + c);
 }
 

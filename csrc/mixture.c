@@ -22,10 +22,11 @@
 
 #include <math.h>
 
-/* log v at u, and the first two derivatives; relative accuracy where v is near 1 (the weights add up to 1). */
+/* log v at u, and the first two derivatives; log v has relative accuracy where v is near 1 (the weights add up to 1),
+ * v has it where it is small: below e^-1 no e^y is taken from 1. */
 static double log_v(double out[2], const ew_atom *a, int count, double s, double u)
 {
-    double top = 0.0, less_1 = 0.0, m0 = 0.0, m1 = 0.0, m2 = 0.0;
+    double top = -INFINITY, less_1 = 0.0, m0 = 0.0, m1 = 0.0, m2 = 0.0;
     if (count == 1) {
         const double k = a[0].at / s;
         out[0] = k;
@@ -34,10 +35,10 @@ static double log_v(double out[2], const ew_atom *a, int count, double s, double
     }
     for (int i = 0; i < count; i++)
         top = fmax(top, a[i].at / s * (u - 0.5 * a[i].at / s));
-    top = top > 300.0 ? top : 0.0;
+    top = fabs(top) > 300.0 ? top : 0.0;
     for (int i = 0; i < count; i++) {
         const double k = a[i].at / s, y = k * (u - 0.5 * k), e = k == 0.0 ? 0.0 : expm1(y);
-        const double x = a[i].weight * (top > 0.0 ? exp(y - top) : 1.0 + e);
+        const double x = a[i].weight * (top != 0.0 || y < -1.0 ? exp(y - top) : 1.0 + e);
         less_1 += a[i].weight * e;
         m0 += x;
         m1 += x * k;
@@ -45,12 +46,12 @@ static double log_v(double out[2], const ew_atom *a, int count, double s, double
     }
     out[0] = m1 / m0;
     out[1] = m2 / m0 - out[0] * out[0];
-    return top > 0.0 ? top + log(m0) : less_1 > -0.5 ? log1p(less_1) : log(m0);
+    return top != 0.0 ? top + log(m0) : less_1 > -0.5 ? log1p(less_1) : log(m0);
 }
 
 enum { CHUNK = 8 };
 
-/* The same at u[0 .. CHUNK): log v, its derivatives.  No exponent above 300. */
+/* The same at u[0 .. CHUNK): log v, its derivatives.  The largest exponent at each is within 300 of 0. */
 EW_CLONES
 static void log_v_chunk(double *restrict lv, double *restrict d1, double *restrict d2, const double *restrict u,
                         const ew_atom *a, int count, double s)
@@ -60,7 +61,8 @@ static void log_v_chunk(double *restrict lv, double *restrict d1, double *restri
         const double k = a[i].at / s, w = a[i].weight;
 #pragma omp simd
         for (size_t j = 0; j < CHUNK; j++) {
-            const double e = ew_k_expm1(k * (u[j] - 0.5 * k)), x = w * (1.0 + e);
+            const double y = k * (u[j] - 0.5 * k), e = ew_k_expm1(y), small = ew_k_exp(y);
+            const double x = w * (y < -1.0 ? small : 1.0 + e);
             less_1[j] += w * e;
             m0[j] += x;
             m1[j] += x * k;
@@ -77,7 +79,7 @@ static void log_v_chunk(double *restrict lv, double *restrict d1, double *restri
 
 static void log_v_at(double *lv, double *d1, double *d2, const double *u, const ew_atom *a, int count, double s)
 {
-    double top = 0.0;
+    double first = -INFINITY, last = -INFINITY; /* largest exponents at the ends; all grow with u, or all fall */
     if (count == 1) {
         const double k = a[0].at / s;
         for (size_t j = 0; j < CHUNK; j++) {
@@ -89,9 +91,10 @@ static void log_v_at(double *lv, double *d1, double *d2, const double *u, const 
     }
     for (int i = 0; i < count; i++) {
         const double k = a[i].at / s;
-        top = fmax(top, fmax(k * (u[0] - 0.5 * k), k * (u[CHUNK - 1] - 0.5 * k)));
+        first = fmax(first, k * (u[0] - 0.5 * k));
+        last = fmax(last, k * (u[CHUNK - 1] - 0.5 * k));
     }
-    if (top < 300.0) {
+    if (fmax(fabs(first), fabs(last)) < 300.0) {
         log_v_chunk(lv, d1, d2, u, a, count, s);
         return;
     }
