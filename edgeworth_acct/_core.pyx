@@ -251,38 +251,56 @@ cdef int give_back_arena(Arena arena) except -1:
 
 
 cdef class Composition:
-    """One direction of a run: mu2, the sum of squares of its Gaussian mechanisms, and arrays of its parts (rows n,
-    layers), their layers (rows kind, p, q, share, scale) and their atoms (rows weight, at), each in the order of the
-    one before; lattice and origin, where all total losses are within `loose` of origin + lattice k (else lattice = 0).
+    """One direction of a run: mu2, the sum of squares of its Gaussian mechanisms, and lists of its parts (n, layers),
+    their layers (kind, p, q, share, scale) and their atoms (weight, at), each in the order of the one before; lattice
+    and origin, where all total losses are within `loose` of origin + lattice k (else lattice = 0).
     """
     cdef ew_run run
     cdef ew_part *parts
     cdef ew_layer *layers
     cdef ew_atom *atoms
 
-    def __cinit__(self, double mu2, const double[:, ::1] parts, const double[:, ::1] layers,
-                  const double[:, ::1] atoms, double lattice, double origin, double loose):
+    def __cinit__(self, double mu2, list parts, list layers, list atoms, double lattice, double origin, double loose):
         cdef Py_ssize_t i, layer = 0, atom = 0
-        self.parts = <ew_part *> malloc((parts.shape[0] + 1) * sizeof(ew_part))
-        self.layers = <ew_layer *> malloc((layers.shape[0] + 1) * sizeof(ew_layer))
-        self.atoms = <ew_atom *> malloc((atoms.shape[0] + 1) * sizeof(ew_atom))
+        cdef int kind, p, q, within
+        cdef double a, b
+        self.parts = <ew_part *> malloc((len(parts) + 1) * sizeof(ew_part))
+        self.layers = <ew_layer *> malloc((len(layers) + 1) * sizeof(ew_layer))
+        self.atoms = <ew_atom *> malloc((len(atoms) + 1) * sizeof(ew_atom))
         if self.parts is NULL or self.layers is NULL or self.atoms is NULL:
             raise MemoryError("no memory for a composition")
-        for i in range(atoms.shape[0]):
-            self.atoms[i] = ew_atom(atoms[i, 0], atoms[i, 1])
-        for i in range(layers.shape[0]):
-            self.layers[i] = ew_layer(<int> layers[i, 0], <int> layers[i, 1], <int> layers[i, 2], self.atoms + atom,
-                                      layers[i, 3], layers[i, 4])
-            atom += self.layers[i].p + self.layers[i].q
-        for i in range(parts.shape[0]):
-            self.parts[i] = ew_part(parts[i, 0], <int> parts[i, 1], self.layers + layer)
-            layer += self.parts[i].layers
-        self.run = ew_run(mu2, <int> parts.shape[0], self.parts, lattice, origin, loose)
+        for i, (a, b) in enumerate(atoms):
+            self.atoms[i] = ew_atom(a, b)
+        for i, (kind, p, q, a, b) in enumerate(layers):
+            self.layers[i] = ew_layer(kind, p, q, self.atoms + atom, a, b)
+            atom += p + q
+        for i, (a, within) in enumerate(parts):
+            self.parts[i] = ew_part(a, within, self.layers + layer)
+            layer += within
+        self.run = ew_run(mu2, <int> len(parts), self.parts, lattice, origin, loose)
 
     def __dealloc__(self):
         free(self.parts)
         free(self.layers)
         free(self.atoms)
+
+    def exchanged(self):
+        """The same with the two laws of each pair exchanged (and mirrored); None where a layer is no mixture."""
+        cdef int i, j, k
+        cdef const ew_layer *layer
+        parts, layers, atoms = [], [], []
+        for i in range(self.run.parts):
+            parts.append((self.parts[i].n, self.parts[i].layers))
+            for k in range(self.parts[i].layers):
+                layer = &self.parts[i].layer[k]
+                if layer.kind != EW_MIXTURE:
+                    return None
+                layers.append((EW_MIXTURE, layer.q, layer.p, layer.share, layer.scale))
+                for j in range(layer.p, layer.p + layer.q):
+                    atoms.append((layer.first[j].weight, 0.0 - layer.first[j].at))
+                for j in range(layer.p):
+                    atoms.append((layer.first[j].weight, 0.0 - layer.first[j].at))
+        return Composition(self.run.mu2, parts, layers, atoms, 0.0, 0.0, 0.0)
 
     def delta(self, double[::1] lower, double[::1] upper, const double[::1] epsilon, double rtol, double smooth_rtol):
         cdef int status, count = <int> epsilon.shape[0]

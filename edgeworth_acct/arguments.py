@@ -108,6 +108,8 @@ TILT = Argument("tilt", "in [-1e6, 1e6]", lambda x: abs(x) <= 1e6)
 
 def single(argument, value):
     """`value` converted; it is one number for the whole call."""
+    if type(value) is float and not argument.integer and argument.accepts(value):
+        return value
     value = argument.convert(value)
     if isinstance(value, np.ndarray):
         kind = "integer" if argument.integer else "real number"

@@ -437,6 +437,16 @@ class Run(Composable):
         """The parts in the order in which the core takes them."""
         return sorted(self._parts.items(), key=order)
 
+    def __add__(self, other):
+        if not isinstance(other, Composable):
+            return NotImplemented
+        run = Run()
+        counts = run._parts  # nobody has seen it yet
+        counts.update(self._parts)
+        for mechanism, count in other.parts:
+            counts[mechanism] = counts.get(mechanism, 0) + count
+        return run
+
     def __setattr__(self, name, value):
         raise AttributeError(f"a Run is immutable: cannot set {name}")
 
@@ -476,7 +486,9 @@ class Run(Composable):
     def core(self, direction):
         """(pessimistic, optimistic) compositions of the core; one object if the law is exact."""
         if direction not in self._composed:
-            self._composed[direction] = compose(self._laws(direction))
+            known = self._composed.get(OPPOSITE[direction])
+            exchanged = known and known[0].exchanged()  # two directions of mixtures are each other's exchanged
+            self._composed[direction] = (exchanged, exchanged) if exchanged else compose(self._laws(direction))
         return self._composed[direction]
 
     def _laws(self, direction):

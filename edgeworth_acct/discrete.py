@@ -1,7 +1,7 @@
 """Mechanisms whose privacy loss takes finitely many values, or values on a lattice."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from edgeworth_acct.arguments import (
@@ -191,7 +191,7 @@ class DiscreteLoss(Mechanism):
         below = infinite if direction == "remove" else max(0.0, missing - room)
         if above == below:
             return _atoms(pairs, above)
-        return replace(_atoms(pairs, above), optimistic=_atoms(pairs, below))
+        return _atoms(pairs, above)._replace(optimistic=_atoms(pairs, below))
 
     def rho(self, direction):
         """The pure guarantee's where there is one, else infinite."""
@@ -289,7 +289,7 @@ class DiscreteGaussian(Mechanism):
             ((shift - 2 * k) * shift / (2.0 * variance), weight / total)
             for k, weight in zip(range(last, -last - 1, -1), weights)
         ]
-        return replace(_atoms(pairs, _TAIL), optimistic=_atoms(pairs))
+        return _atoms(pairs, _TAIL)._replace(optimistic=_atoms(pairs))
 
     def rho(self, direction):
         """Zero-concentrated DP, that of the Gaussian with the same sigma."""

@@ -6,8 +6,8 @@ included (Zhu, Dong, Wang, AISTATS 2022, arXiv:2106.08567, theorem 10).
 """
 
 import math
-from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ DIRECTIONS = {
 OPPOSITE = {"add": "remove", "remove": "add", "replace_one": "replace_one"}
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One of the pairs that make up a law, with the probability `share` that it is the one.
 
     Parameters
@@ -50,11 +49,10 @@ class Layer:
     second: tuple = ()
     scale: float = 0.0
     share: float = 1.0
-    pair: object = field(default=None, compare=False)
+    pair: object = None
 
 
-@dataclass(frozen=True)
-class Law:
+class Law(NamedTuple):
     """Loss law of a dominating pair: a Gaussian mechanism's, of this `mu`, or a mixture of layers with public index.
 
     `optimistic` is a law with smaller delta at every epsilon than the exact one, where this one is not exact itself.
@@ -62,7 +60,7 @@ class Law:
 
     mu: float = 0.0
     layers: tuple[Layer, ...] = ()
-    optimistic: "Law | None" = field(default=None, compare=False)
+    optimistic: "Law | None" = None
 
     @property
     def infinite(self):
@@ -71,7 +69,7 @@ class Law:
 
     def shared(self, share):
         """The layers with their shares multiplied."""
-        return tuple(replace(layer, share=layer.share * share) for layer in self.layers)
+        return tuple(layer._replace(share=layer.share * share) for layer in self.layers)
 
 
 def mixture(direction, components, sigma):
@@ -100,7 +98,7 @@ def order(part):
 
 
 def _pack(laws):
-    mu2 = math.fsum(count * law.mu**2 for law, count in laws)
+    mu2 = math.fsum(count * law.mu**2 for law, count in laws if law.mu)
     parts, layers, atoms = [], [], []
     for law, count in laws:
         if law.layers:
@@ -110,11 +108,7 @@ def _pack(laws):
                 atoms += layer.first
                 atoms += layer.second
     grid = _lattice(laws) if _finite(laws) else (0.0, 0.0, 0.0)
-    return Composition(mu2, _rows(parts, 2), _rows(layers, 5), _rows(atoms, 2), *grid)
-
-
-def _rows(rows, columns):
-    return np.array(rows, dtype=np.float64).reshape(-1, columns)
+    return Composition(mu2, parts, layers, atoms, *grid)
 
 
 def _finite(laws):
@@ -146,7 +140,7 @@ def _enumerated(laws):
         atoms = tuple(zip(np.exp(log_p + shift * off).tolist(), (losses + shift * loose).tolist()))
         return Law(layers=(Layer("atoms", atoms, scale=infinite),))
 
-    return [(replace(law(1.0), optimistic=law(-1.0)), 1)]
+    return [(law(1.0)._replace(optimistic=law(-1.0)), 1)]
 
 
 def _lattice(laws):

@@ -42,7 +42,7 @@ class Mechanism(Composable):
     @property
     def sort_key(self):
         """Its parameters, for an order that does not depend on where it was added."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        return tuple(vars(self).values())  # which dataclasses keep in the order of their fields
 
     def law(self, direction: str) -> Law:
         """The dominating pair in one direction: "add", "remove" or "replace_one"."""
@@ -81,7 +81,10 @@ class Mechanism(Composable):
 
     def _validate(self, **arguments):
         for name, argument in arguments.items():
-            object.__setattr__(self, name, single(argument, getattr(self, name)))
+            given = getattr(self, name)
+            value = single(argument, given)
+            if value is not given:
+                object.__setattr__(self, name, value)
 
 
 def mechanism_from_dict(parameters):

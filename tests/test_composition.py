@@ -214,6 +214,17 @@ def test_directions_are_composed_apart():
     assert both == (one if one.upper > other.upper else other)
 
 
+def test_exchanged_laws_are_those_of_the_other_direction():
+    run = 3 * Gaussian(9.0) + 50 * SubsampledGaussian(1.0, 0.1) + 7 * MixtureOfGaussians(2.0, (0.0, 1.0), (0.9, 0.1))
+    run += 5 * ea.SampledWithoutReplacementGaussian(3.0, 100, 3) + 2 * ea.TruncatedPoissonGaussian(2.0, 0.05, 100, 9)
+    for first, second in (("remove", "add"), ("add", "remove")):
+        after = Run(run.parts)
+        after.epsilon_bounds(1e-5, adjacency=first)
+        alone = Run(run.parts).epsilon_bounds(1e-5, adjacency=second)
+        assert after.epsilon_bounds(1e-5, adjacency=second) == alone
+    assert (run + ea.Laplace(5.0)).core("remove")[0].exchanged() is None
+
+
 def test_mixtures_of_two_are_subsampled():
     for adjacency in ("remove", "add", "add_or_remove"):
         mixed = 400 * MixtureOfGaussians(1.5, (0.0, 1.0), (0.97, 0.03))
