@@ -11,20 +11,22 @@
 
 static const double PLAIN = 65536, SMOOTH = 262144; /* contour nodes at most, for one answer */
 
-/* P(S = inf), lower and upper. */
+/* P(S = inf), lower and upper; a mass of 1 may have been rounded to it. */
 static void infinite(double out[2], const ew_run *run)
 {
-    double k = 0.0, err = 0.0;
+    double k = 0.0, err = 0.0, most = 0.0;
     for (int i = 0; i < run->parts; i++) {
         double mass = 0.0;
         for (int j = 0; j < run->part[i].layers; j++)
             if (run->part[i].layer[j].kind == EW_ATOMS)
                 mass += run->part[i].layer[j].share * run->part[i].layer[j].scale;
+        most = fmax(most, mass);
+        mass = fmin(mass, 1.0 - EW_U);
         k += run->part[i].n * log1p(-mass);
         err += 8.0 * EW_U * run->part[i].n * (mass + fabs(log1p(-mass)));
     }
     out[0] = fmax(0.0, ew_down(-expm1(k + err)) * (k < 0.0));
-    out[1] = fmax(0.0, ew_up(-expm1(k - err)) * (k < 0.0));
+    out[1] = most < 1.0 ? fmax(0.0, ew_up(-expm1(k - err)) * (k < 0.0)) : 1.0;
 }
 
 /* Can the plain line work at all? */

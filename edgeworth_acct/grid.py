@@ -137,14 +137,15 @@ def _plan(laws, objective, log_delta):
             total += count * (top + np.log(np.exp(exponents - top[:, None]).sum(axis=1)))
         return total
 
-    tilts = np.geomspace(1e-2, 1e7, 73)
+    most = sum(count * max(0.0, law.high.max()) for law, count in coarse)
+    tilts = np.geomspace(1e-2 / max(1.0, most), 1e7, 73)
     for _ in range(3):
         values = objective(tilts, log_g(tilts))
         i = int(np.argmin(values))
         best, c = float(values[i]), float(tilts[i])
         tilts = np.geomspace(tilts[max(i - 1, 0)], tilts[min(i + 1, len(tilts) - 1)], 13)
     before, here, after = log_g(c * np.array([0.99, 1.0, 1.01]))
-    spread, log_least = math.sqrt(max(before - 2.0 * here + after, 0.0)) / (0.01 * c), log_delta(best)
+    spread, log_least = math.sqrt(max(before - 2.0 * here + after, 0.0)) / (0.01 * c), min(0.0, log_delta(best))
     if not (log_least > math.log(_LEAST) and spread > 0.0):
         return None
     shifts = np.geomspace(0.5, 50.0, 21) / spread

@@ -79,6 +79,8 @@ class LatticeSum:
         """A lower bound of delta, if what the moves of losses may have added is all that was put above."""
         at, sure = epsilon + self.room, max(0.0, self.infinite * (1.0 - 1e-12))
         scale, loose, mean, error = self._mean(at)
+        if scale == math.inf:
+            return sure
         error += math.exp(log_kernel(self.c)) * (self.above + self.below)
         if self.moved:
             begin, end = np.searchsorted(self.losses, [at - self.window, at + self.window])

@@ -121,7 +121,7 @@ def _enumerated(laws):
     counts = [math.comb(count + len(law.layers[0].first) - 1, count) for law, count in laws]
     if any(len(law.layers) > 1 or law.optimistic for law, _ in laws) or math.prod(counts) > _OUTCOMES:
         return None
-    log_p, losses, infinite, loose, size = np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0
+    log_p, losses, log_finite, loose, size = np.zeros(1), np.zeros(1), 0.0, 0.0, 0.0
     for law, count in laws:
         chance, loss = np.array(law.layers[0].first).T
         # all ways to share `count` among the atoms: bars between stars
@@ -131,14 +131,14 @@ def _enumerated(laws):
         factorial = np.array([math.lgamma(k + 1) for k in range(count + 1)])
         log_p = np.add.outer(log_p, factorial[count] - factorial[share].sum(axis=1) + share @ np.log(chance)).ravel()
         losses = np.add.outer(losses, share @ loss).ravel()
-        infinite = -math.expm1(math.log1p(-infinite) + count * math.log1p(-law.layers[0].scale))
+        log_finite += count * math.log1p(-law.layers[0].scale)
         loose += 4e-16 * count * (1.0 + np.max(np.abs(loss)))
         size += 3.0 * factorial[count] + np.max(share @ np.abs(np.log(chance)))
     off = 1e-15 * (10.0 + size)  # of the logarithms and what they were made of
 
     def law(shift):
         atoms = tuple(zip(np.exp(log_p + shift * off).tolist(), (losses + shift * loose).tolist()))
-        return Law(layers=(Layer("atoms", atoms, scale=infinite),))
+        return Law(layers=(Layer("atoms", atoms, scale=-math.expm1(log_finite)),))
 
     return [(law(1.0)._replace(optimistic=law(-1.0)), 1)]
 

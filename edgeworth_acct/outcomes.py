@@ -95,6 +95,8 @@ def _border(cells, h):
     p, mean, low, high = cells
     wide = high - low > 1e-9 * h
     place, log_f = mean[wide], np.log(p[wide] / (high - low)[wide])
+    if len(place) < 2:
+        return np.zeros_like
     gap = np.diff(place)
     slope = np.diff(log_f) / np.where(gap > 0.0, gap, math.inf)
     between = 0.5 * (place[1:] + place[:-1])

@@ -171,3 +171,24 @@ def test_what_a_lattice_cannot_do():
     assert grid.epsilon_bounds(laws(2 * Gaussian(1.0), "remove"), 1e-290, 1e-4) == (0.0, math.inf)
     low, high = grid.delta_bounds(laws(many, "remove"), np.array([1.0]), 1e-4)
     assert (low[0], high[0]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("run", "delta", "direction"),
+    [
+        (8819 * Laplace(0.665) + 2 * SubsampledLaplace(0.152, 0.674), 2.4e-57, "remove"),  # a small tilt fits best
+        (8452 * DiscreteGaussian(0.4) + 149 * Laplace(121.6), 0.4768, "add"),
+        (904 * TruncatedPoissonGaussian(1.9, 1.3e-4, 568, 1) + SubsampledGaussian(12.9, 1.4e-9), 1.3e-7, "add"),
+        (
+            3 * MixtureOfGaussians(2.1, (0.0,), (1.0,)) + 30 * TruncatedPoissonGaussian(6.4, 3.3e-4, 919, 3),
+            1e-200,
+            "add",
+        ),
+    ],
+)
+def test_large_losses_and_losses_in_one_place(run, delta, direction):
+    """The inverse.  Searches for the tilt and the borders of the cells once broke off here."""
+    lower, upper = run.epsilon_bounds(delta, adjacency=direction)
+    assert 0.0 < lower <= upper <= (1 + 1e-4) * lower
+    assert run.delta_bounds(upper, adjacency=direction).lower <= delta
+    assert run.delta_bounds(lower, adjacency=direction).upper >= delta

@@ -306,3 +306,10 @@ def test_mechanisms_answer_all_that_runs_answer(mechanism):
     assert mechanism.rdp(3.0) == run.rdp(3.0)
     assert mechanism.advantage() == run.advantage()
     assert mechanism.epsilon_bounds(1e-3) == run.epsilon_bounds(1e-3)
+
+
+def test_losses_that_are_nearly_sure_to_be_infinite():
+    run = 581 * ApproximateDP(0.25, 0.0758) + 11 * RandomizedResponse(math.pi) + ApproximateDP(math.sqrt(2), 0.1)
+    assert run.epsilon_bounds(0.01) == ea.Bounds(math.inf, math.inf)
+    lower, upper = run.delta_bounds(1e3)  # closed form: 1 - 0.9 (1 - 0.0758)^581 and less, which rounds to 1
+    assert 1 - 1e-12 <= lower <= upper == 1.0
