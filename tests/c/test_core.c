@@ -1,4 +1,5 @@
-/* test_core.c - the C core on its own: no Python, a workspace of exactly ew_work_size() bytes, and published values.
+/* test_core.c - the C core on its own: no Python, a workspace of exactly ew_work_size() bytes, and published values;
+ * test_compose.c has the composed runs.
  *
  * Build and run with tests/c/run; it prints one line and exits 0, or one line per failure and exits 1.
  */
@@ -7,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "edgeworth.h"
 #include "expansion.h"
 #include "special.h"
 
 static int checks, failures;
 
-static void check(int good, const char *what, double got, double wanted)
+void check(int good, const char *what, double got, double wanted)
 {
     checks++;
     if (!good) {
@@ -22,7 +24,7 @@ static void check(int good, const char *what, double got, double wanted)
     }
 }
 
-static void near(const char *what, double got, double wanted, double rtol)
+void near(const char *what, double got, double wanted, double rtol)
 {
     check(fabs(got - wanted) <= rtol * fabs(wanted), what, got, wanted);
 }
@@ -264,6 +266,7 @@ int main(void)
     errors(work);
     workspace(work);
     special();
+    composition();
     free(work);
     printf("%d checks, %d failures\n", checks, failures);
     return failures != 0;
