@@ -65,7 +65,7 @@ class LatticeSum:
         self.above = 0.0 if top < first + size else _exp(out_up - plan.up * (self.losses[-1] + h))
         moves = [(count, span) for count, _, _, _, _, span, _ in steps if span > 0.0]
         squares, most = math.fsum(n * span * span for n, span in moves), max((span for _, span in moves), default=0.0)
-        self.moved = math.exp(most) * math.fsum(n * span for n, span in moves) / 1.5
+        self.moved = _exp(most) * math.fsum(n * span for n, span in moves) / 1.5
         self.window = 1.01 * (most + math.sqrt(squares) + squares / 8.0)
 
     def over(self, epsilon):
