@@ -280,13 +280,7 @@ int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_d
     }
     if (!seen)
         return EW_FOUND;
-    const double c = to.c, bound = chernoff_log(&to, 0.0, arena); /* at epsilon: bound - c epsilon <= log delta */
-    if (arena->failed)
-        return EW_SHORT;
-    if (isfinite(bound))
-        out[1] = fmin(out[1], fmax(0.0, ew_up((bound - log_target[0]) / c + 1e-9 * (1.0 + fabs(bound) / c))));
-    to.mu2 = run->mu2;
-    ew_total_tilt(&to, c);
+    const double c = to.c;
     to.log_delta = log_target[0];
     eps = to.eps;
     double sharper = 1.0;
@@ -306,6 +300,14 @@ int ew_run_epsilon(double out[2], ew_plan *plan, const ew_run *run, double log_d
     }
     if (narrow(out, smooth_rtol))
         return EW_FOUND;
+    to.mu2 = run->mu2;
+    const double bound = chernoff_log(&to, 0.0, arena); /* at epsilon: bound - c epsilon <= log delta */
+    if (arena->failed)
+        return EW_SHORT;
+    if (isfinite(bound))
+        out[1] = fmin(out[1], fmax(0.0, ew_up((bound - log_target[0]) / c + 1e-9 * (1.0 + fabs(bound) / c))));
+    ew_total_tilt(&to, c);
+    to.log_delta = log_target[0];
     /* as for delta: cheap ones first, but not so wide that the tilt explodes them */
     double w2 = fmin(0.3 / (c * (c + 1.0)), fmax(1e-2, smooth_rtol) * fmax(fabs(eps), 1e-3 / to.spread) / (c + 1.0));
     for (int i = 0; i < 16; i++) {

@@ -21,10 +21,16 @@ static double log_most(double c2, double w2)
 void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double w2)
 {
     const double c = to->c, scale = to->log_delta, d = x / fmax(to->k2, 1e-200);
-    *s = (ew_shifts){.count = {0, 0}};
+    *s = (ew_shifts){.count = {0, 1}};
+    s->d[1][0] = c; /* delta <= 1 */
+    s->v[1][0] = -scale + (w2 > 0.0 ? log(2.0 + exp(w2)) : 0.0) + 1e-9;
+    double best = INFINITY;
     for (int side = 0; side < 2; side++) {
         const double most = side ? 0.8 * c : fmax(1e-3, to->c_max - c);
-        double f = fmin(d, most), best = INFINITY;
+        double f = fmin(d, most);
+        if (side && s->v[1][0] - c * x < best - 5.0) /* small beside the other side's already */
+            break;
+        best = INFINITY;
         /* smaller ones where the generating function explodes far ahead */
         for (int i = 0; i < EW_SHIFTS - 1; i++, f *= 0.6) {
             const double c2 = side ? c - f : c + f, v = ew_total_chernoff(to, c2) - c2 * eps + log_most(c2, w2) -
@@ -38,8 +44,6 @@ void ew_shifts_at(ew_shifts *s, const ew_total *to, double eps, double x, double
             }
         }
     }
-    s->d[1][s->count[1]] = c; /* delta <= 1 */
-    s->v[1][s->count[1]++] = -scale + (w2 > 0.0 ? log(2.0 + exp(w2)) : 0.0) + 1e-9;
 }
 
 /* log of the aliases at distance x; *rate: the largest abscissa used */

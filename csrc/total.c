@@ -52,19 +52,54 @@ void ew_total_smooth(ew_total *to, double mu2)
     to->spread = sqrt(fmax(0.0, to->k2) + 1.0 / (c * c) + 1.0 / ((1.0 + c) * (1.0 + c)));
 }
 
+/* A smaller run where to look for a first guess: every STRIDE-th part, with the counts of those around it, as parts
+ * come sorted.  Tables are not filled.  0: there are few already, or the arena is too small. */
+static int fewer(ew_total *few, const ew_total *to, ew_arena *arena)
+{
+    enum { STRIDE = 8, MANY = 64 };
+    const ew_run *run = to->run;
+    if (run->parts < MANY)
+        return 0;
+    const int blocks = run->parts / STRIDE;
+    ew_run *small = ew_take(arena, 1, sizeof(ew_run));
+    ew_part *part = ew_take(arena, (size_t)blocks, sizeof(ew_part));
+    *few = *to;
+    few->tb = ew_take(arena, (size_t)blocks, sizeof(ew_table));
+    if (arena->failed)
+        return 0;
+    for (int i = 0; i < blocks; i++) {
+        part[i] = run->part[i * STRIDE + STRIDE / 2];
+        part[i].n = 0.0;
+    }
+    for (int i = 0; i < run->parts; i++)
+        part[i / STRIDE < blocks ? i / STRIDE : blocks - 1].n += run->part[i].n;
+    *small = *run;
+    small->parts = blocks;
+    small->part = part;
+    few->run = small;
+    return 1;
+}
+
 /* Tilt with delta or epsilon at the saddle near `target`, on tables good enough for that.  0: they do not fit the
  * arena, or there is none. */
 int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena)
 {
     const size_t mark = arena->used;
     double lo = -40.0, hi = 60.0, x, covered = 0.0;
-    if (!ew_total_fill(to, 1.0, 0.0, 16.0, arena))
-        return 0;
-    ew_total_tilt(to, 0.5);
-    const double v = fmax(to->k2, 1e-18), mean = to->k1 - 0.5 * v;
-    x = log(of_delta ? fmax(sqrt(fmax(0.1, -2.0 * target) / v) - 0.4, 0.3 / sqrt(v))
-                     : fmax((target - mean) / v, 0.3 / sqrt(v)));
-    covered = 1.0;
+    ew_total few;
+    if (fewer(&few, to, arena) && ew_total_saddle(&few, of_delta, target, arena)) {
+        arena->used = mark;
+        x = log(few.c);
+    } else {
+        arena->used = mark;
+        if (!ew_total_fill(to, 1.0, 0.0, 16.0, arena))
+            return 0;
+        ew_total_tilt(to, 0.5);
+        const double v = fmax(to->k2, 1e-18), mean = to->k1 - 0.5 * v;
+        x = log(of_delta ? fmax(sqrt(fmax(0.1, -2.0 * target) / v) - 0.4, 0.3 / sqrt(v))
+                         : fmax((target - mean) / v, 0.3 / sqrt(v)));
+        covered = 1.0;
+    }
     for (int i = 0; i < 80; i++) {
         const double c = exp(x);
         if (c > covered) {
