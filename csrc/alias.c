@@ -14,9 +14,10 @@ typedef struct {
 } bound;
 
 /* log of e^{log_g} e^{-c2 eps} m(c2)/delta, log_g = log G(c2) */
-static double bound_from(double log_g, double c2, double eps, double scale)
+static double bound_from(double log_g, double c2, const ew_view *ln, double eps, double scale)
 {
-    return log_g + 1e-9 * (fabs(log_g) + c2 * fabs(eps) + 1.0) - c2 * eps + ew_log_kernel(c2) - scale;
+    const double size = fabs(log_g) + c2 * (fabs(eps) + ln->m->n * ln->law->origin) + 1.0;
+    return log_g + 1e-9 * size - c2 * eps + ew_log_kernel(c2) - scale;
 }
 
 static bound bound_at(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double c2, double eps, double scale)
@@ -35,7 +36,7 @@ static bound bound_at(const ew_view *ln, ew_nodes *nd, const ew_moments *at, dou
         log_g = n * log1p(more);
         b.m = 1.0 + more;
     }
-    b.v = bound_from(log_g, c2, eps, scale);
+    b.v = bound_from(log_g, c2, ln, eps, scale);
     return b;
 }
 
@@ -83,7 +84,7 @@ enum { ABSCISSAS = 10 };
 static bound best_above(const ew_view *ln, ew_nodes *nd, const ew_moments *at, double x, double x2, double eps,
                         double scale, double tol)
 {
-    const double c = ln->c, v0 = bound_from(ew_log_power(at, ln->m->n, ln->cls), c, eps, scale);
+    const double c = ln->c, v0 = bound_from(ew_log_power(at, ln->m->n, ln->cls), c, ln, eps, scale);
     double d = 0.6 * fmin(x / x2, fmax(1e3, 1e3 * c)), least = INFINITY;
     bound best = {.v = INFINITY};
     for (int i = 0; i < ABSCISSAS && 0.98 * distance(v0, d, tol) < least; i++) { /* far ahead G may explode */
@@ -112,7 +113,7 @@ static bound best_below(const ew_view *ln, ew_nodes *nd, const ew_moments *at, d
         const double f = 1.0 - 0.25 * pow(0.35, fmax(0.0, i - 1.0));
         bound b;
         if (i == 0)
-            b = (bound){0.75 * c, bound_from(0.25 * ew_log_power(at, ln->m->n, ln->cls), 0.25 * c, eps, scale), c,
+            b = (bound){0.75 * c, bound_from(0.25 * ew_log_power(at, ln->m->n, ln->cls), 0.25 * c, ln, eps, scale), c,
                         at->m, 0.0};
         else
             b = bound_at(ln, nd, at, (1.0 - f) * c, eps, scale);

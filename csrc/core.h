@@ -65,7 +65,9 @@ typedef struct {
 enum { EW_SMALL, EW_MID, EW_CLASSES };
 typedef struct {
     const ew_model *m;
-    /* add: losses and epsilon counted from the largest loss, so that M(c) <= 1 cannot overflow */
+    /* add: each step's loss counted from there, n times that for epsilon: M(c) is of the size of delta^{1/n} and neither
+     * overflows nor vanishes; edge: that is the largest loss, and distances to it are exact to rounding */
+    double origin;
     int edge;
     ew_taper split, far, left; /* left: replace only, mirrored; what it leaves out is an error */
 } ew_law;
@@ -83,7 +85,8 @@ typedef struct {
     double *cls[EW_CLASSES]; /* log of the class weights; unused without tapers */
     double *wc[EW_CLASSES];  /* w class */
     double *p[EW_CLASSES];   /* tilted weights  w class e^{c loss} */
-    int tapered, split, edge;
+    int tapered, split, plain; /* plain: losses have an origin, M is summed as it is */
+    double origin;             /* rounding of the losses: of so much more than they are */
     /* mass of the steps that are not small under the first law; the same minus that under the second */
     double out, out_gap;
 } ew_nodes;

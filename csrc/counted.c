@@ -111,7 +111,7 @@ int ew_add_small(ew_contour *ct, const ew_job *j, const ew_law *law)
     ew_nodes nd;
     /* an error of Q is worth 1/(1-q) of one of P at most: e^eps Q^n <= P^n, P <= Q/(1-q) */
     const double err = mass_nodes(&nd, j, law, EW_SMALL, log(j->tol) + j->log_delta - log(n) - 3.0,
-                                  law->edge ? 0.0 : -m->log1mq);
+                                  law->edge ? 0.0 : -m->log1mq - law->origin);
     if (!isfinite(err))
         return 0;
     const masses s = counted(&nd, m);

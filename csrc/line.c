@@ -15,7 +15,7 @@
 
 double ew_line_eps(const ew_law *law, double eps)
 {
-    return law->edge ? eps + law->m->n * law->m->log1mq : eps;
+    return eps - law->m->n * law->origin;
 }
 
 void ew_contour_start(ew_contour *ct, double eps, double log_scale, double tol, ew_scratch *ws)
@@ -94,13 +94,13 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                      back = m->kind == EW_KIND_REPLACE ? ref->dm[i0] / m->s : 0.0;
         const double down = -ref->u[i0] - (m->kind == EW_KIND_ADD ? c * ref->dp[i0] / m->s : back);
         /* the control variates know no taper */
-        const double rest = fmax(0.0, law->edge ? 0.0 : log1p(z) - want_s + 2.0);
+        const double rest = fmax(0.0, law->origin != 0.0 ? 0.0 : log1p(z) - want_s + 2.0);
         if (law->far.width > 0.0)
             to = fmax(law->far.at + 2.0 * law->far.width,
                       fmax(sqrt(2.0 * rest), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rest + log(m->q)))));
         else
             to = ref->u[i1] + (i1 + 1 < ref->count ? ref->hu : -up + sqrt(up * up + 2.0 * fmax(e1, 0.0)));
-        if (!law->edge)
+        if (law->origin == 0.0)
             from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
     }
     if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
@@ -169,7 +169,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double by1 = 2.0 * r.r0 + 0.3 * J * h * r.turn;
     /* the moduli of the terms over their sum, for a normal law 1 */
     const double cancels = 0.4 * exp(f0 - log(c) - log1p(c) - log(sp->spread));
-    if (!(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
+    if (fine.origin == 0.0 && !(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
         ew_rounding brackets = r;
         ew_rounding_bracketed(&brackets, &fine, m, &at, J * h, ws->turn[0]);
         if (1.4 * brackets.e[2] + 0.3 * J * h * brackets.m1 < by1)
@@ -189,7 +189,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                            .top = n * ew_log_m(&at) - c * eps - scale,
                            .fixed_err = 4.0 * EW_U *
                                             (n * fabs(ew_log_m(&at)) +
-                                             c * (fabs(eps) + (law->edge ? fabs(ct->eps0) - n * m->log1mq : 0.0)) +
+                                             c * (fabs(eps) + (law->origin != 0.0 ? fabs(ct->eps0) + n * law->origin : 0.0)) +
                                              fabs(scale)) +
                                         40.0 * EW_U,
                            .quad_0 = quad_s[0],

@@ -106,7 +106,8 @@ static void sort(ew_nodes *nd, const ew_law *law)
     nd->out = nd->out_gap = 0.0;
     nd->tapered = law->far.width > 0.0 || law->split.width > 0.0;
     nd->split = law->split.width > 0.0;
-    nd->edge = law->edge;
+    nd->plain = law->origin != 0.0;
+    nd->origin = law->edge ? 0.0 : law->origin;
     if (!nd->tapered)
         return;
     const ew_taper left = {-law->left.at, law->left.width}; /* mirrored */
@@ -150,8 +151,8 @@ int ew_nodes_fill(ew_nodes *nd, const ew_law *law, double hu, double from, doubl
     else
         fill_one_sided(nd, m, m->kind == EW_KIND_ADD ? -1.0 : 1.0, log(nd->hu));
     sort(nd, law);
-    for (int i = 0; law->edge && i < nd->count; i++)
-        nd->loss[i] = -nd->lp[i];
+    for (int i = 0; nd->plain && i < nd->count; i++)
+        nd->loss[i] = law->edge ? -nd->lp[i] : nd->loss[i] - law->origin;
     return 1;
 }
 
@@ -217,13 +218,13 @@ void ew_moments_at(ew_moments *out, ew_nodes *nd, double c)
         plain_sums(mid, nd, EW_MID);
     }
     double m0 = 0.0;
-    if (!nd->edge) {
+    if (!nd->plain) {
         bracketed_sums(small, nd, nd->p[EW_SMALL], c);
         m0 = small[0] - (nd->out + c * nd->out_gap);
         small[0] = 1.0 + m0;
         small[1] -= nd->out_gap;
     }
-    const int plain = nd->edge || m0 < -0.5; /* M is far from 1: its terms are positive and do not cancel */
+    const int plain = nd->plain || m0 < -0.5; /* M is far from 1: its terms are positive and do not cancel */
     if (plain) {
         plain_sums(small, nd, EW_SMALL);
         m0 = small[0] - 1.0;

@@ -66,7 +66,7 @@ double ew_widest(const ew_view *ln)
  * first is at most e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
 double ew_control(const ew_view *ln, double z, double y)
 {
-    if (ln->law->edge) /* M is summed as it is */
+    if (ln->law->origin != 0.0) /* M is summed as it is */
         return -INFINITY;
     return log1p(2.0 * z * ln->m->q) + 0.5 * y * y;
 }
@@ -101,7 +101,7 @@ static double surveyed_ends(const ew_view *ln, const ew_nodes *nd, int cls, doub
 {
     const double from = nd->u[0], to = nd->u[nd->count - 1],
                  lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, from, to, nd->hu));
-    if (cls != EW_SMALL || ln->law->edge)
+    if (cls != EW_SMALL || ln->law->origin != 0.0)
         return lost;
     return lost + (exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) +
                    exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu))) *

@@ -1,6 +1,7 @@
 /* rounding.c - what rounding of the nodes, and of the sums over them, costs M, M', M'' on a line.
  *
  * Units u = 2^-53; the errors of the kernels are those that kernels.h states, of libm's exp and log at most 2.
+ * origin   a loss counted from elsewhere than the largest errs by LOSS of |loss| + 2 origin.
  * loss     relative, LOSS = 13 (remove, add): x = q expm1(y) has 5, the condition of log1p is at most 1/log 2 for x >=
  *          -1/2, and 5 more; below, v has 4 and |log v| >= log 2; seen from the largest loss, odds e^y has 5, the
  *          condition is at most 1. 27 + 1/s^2 (replace): the exponent -1/(2 s^2) of odds has 2 u of itself, odds 5 +
@@ -59,7 +60,7 @@ static inline double class_units(const double *cls, int tapered, int k)
 /* units of p[k] */
 EW_BODY double weight_units(const ew_nodes *nd, const ew_model *m, double c, double loss_u, int k)
 {
-    return node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * fabs(nd->loss[k]) +
+    return node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * (fabs(nd->loss[k]) + 2.0 * nd->origin) +
            class_units(nd->cls[EW_SMALL], nd->tapered, k);
 }
 
@@ -73,7 +74,7 @@ static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double 
         const double l = fabs(loss[k]), p = p_[k], w = w_[k], x = c * loss[k];
         const double unit_p = weight_units(nd, m, c, loss_u, k), unit = unit_p + loss_u * (2.0 + l);
         w0 += unit_p * p;
-        a1 += p * l;
+        a1 += p * (l + 2.0 * nd->origin);
         bad0 += unit * (plain || x > 30.0 || !(w > 0.0) ? p : x * x * (w + p) + c * w * e2m[k]);
     }
     *out = (sums){w0, bad0, a1};
@@ -117,7 +118,7 @@ void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const
         return;
     double b0 = 0.0, b1 = 0.0;
     for (int k = 0; k < nd->count; k++) {
-        const double l = fabs(nd->loss[k]), p = nd->p[EW_MID][k];
+        const double l = fabs(nd->loss[k]) + 2.0 * nd->origin, p = nd->p[EW_MID][k];
         b0 += (node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID], 1, k)) * p;
         b1 += p * l;
     }

@@ -46,7 +46,7 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
         for (double s = first; s < 1e4 * first; s *= 1.6) {
             const double v = ew_backward(j, law, &nd, EW_SMALL, s, j->m->n);
             const double e = v + s * ew_line_eps(law, j->eps) +
-                             8.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(s - 1.0);
+                             60.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(s - 1.0);
             if (e < best) {
                 best = e;
                 k->rate = s;
@@ -80,6 +80,7 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
             return INFINITY;
         ew_moments_at(&at, &nd, c);
         const double a = at.m, power = ew_log_power(&at, n, cls);
+        const int controls = !at.plain;
         double rel = 0.0;
         for (int k = EW_SMALL; k <= cls; k++) {
             double err = INFINITY;
@@ -87,15 +88,15 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
                  y *= 0.75) {
                 const double first = ew_survey(law, k, c, 0.0, y), second = log1p(2.0 * c * j->m->q) + 0.5 * y * y;
                 err = fmin(err,
-                           2.0 * (exp(first) + (k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
+                           2.0 * (exp(first) + (controls && k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
             }
             err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, nd.u[0], nd.u[nd.count - 1], nd.hu)) +
-                   (k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
+                   (controls && k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
             rel += err / (k == EW_SMALL ? a : at.b0);
         }
         if (n * rel < 0.5)
             return power + 1e-9 * fabs(power) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) +
-                   8.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
+                   60.0 * EW_U * c * (fabs(j->eps) - n * j->m->log1mq) + ew_log_kernel(c) - j->log_delta;
     }
     return INFINITY;
 }
@@ -186,7 +187,11 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
     ew_job j = ew_job_begin(m, eps, log_delta, tol, ws);
     j.rare = eps > 200.0 && m->kind != EW_KIND_ADD;
     const int add = m->kind == EW_KIND_ADD;
-    ew_law law = {.m = m, .edge = add && eps > -0.5 * m->n * m->log1mq};
+    ew_law law = {.m = m};
+    if (add && eps > -0.5 * m->n * m->log1mq) {
+        law.edge = 1;
+        law.origin = -m->log1mq;
+    }
     const double rare = fmax(1.0, log(m->n) - log_delta - log(tol) + 8.0) + (add || j.rare ? 0.0 : fmax(0.0, eps));
     /* the second law's too */
     j.top = fmin(fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.5, rare + log(m->q)))) + 5.0 * j.width,
@@ -211,9 +216,10 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
         }
         if (!weigh(k, &j, &law, i > 0))
             continue;
-        /* M is about to overflow: count from the largest loss */
-        if (i == 0 && add && !(k->sp[EW_SMALL].at.m < 1e100)) {
-            law.edge = 1;
+        /* M is about to overflow, or vanishes: count from epsilon */
+        if (i == 0 && add && !(k->sp[EW_SMALL].at.m > 1e-150 && k->sp[EW_SMALL].at.m < 1e100)) {
+            law.edge = 0;
+            law.origin = eps / m->n;
             if (!weigh(k, &j, &law, 0))
                 continue;
         }

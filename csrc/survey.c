@@ -39,7 +39,7 @@ static view look(const ew_law *law, int weight, double c, double t, double y)
               cos(theta),
               sin(theta),
               0.0};
-    v.base = (law->edge ? 0.0 : v.alpha + v.beta) * m->log1mq + 0.5 * y * y - 0.5 * EW_LOG_2PI;
+    v.base = (law->edge ? 0.0 : (v.alpha + v.beta) * m->log1mq - c * law->origin) + 0.5 * y * y - 0.5 * EW_LOG_2PI;
     return v;
 }
 
