@@ -4,8 +4,8 @@
  *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) ->
  *     decay (tail of the characteristic function) -> saddle -> quadrature, alias (what a line may miss) -> rotate,
  *     rounding, terms, line (trapezoidal inversion), closed (closed forms) -> contour (delta and epsilon from the
- *     nodes) -> far, counted, split (which steps share a line) -> route (one direction), dominated (is it the smaller
- *     one?) -> solve (the public functions)
+ *     nodes) -> far, counted, split (which steps share a line) -> route (delta of one direction) -> search,
+ *     route_epsilon (its epsilon), dominated (is it the smaller one?) -> solve (the public functions)
  */
 #ifndef EW_CORE_H
 #define EW_CORE_H

@@ -158,8 +158,19 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
 
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 
-/* route.c: one direction, whatever it takes; 0: no certificate */
+/* route.c: delta of one direction, whatever it takes; 0: no certificate */
+#define EW_PLAIN 4e5 /* quadrature times contour nodes of a line that is tried first: below 1 ms */
+void ew_intersect(double out[2], const double now[2]);
+double ew_log_variation(const ew_model *m); /* log of an upper bound of delta(0) */
+double ew_largest_loss(const ew_model *m);  /* of `add`, outward; INFINITY for the others */
 int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws);
+
+/* search.c */
+void ew_first_guesses(double guess[2], const ew_model *m, double log_delta, ew_scratch *ws); /* of epsilon */
+void ew_search_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, const double guess[2],
+                       ew_scratch *ws);
+
+/* route_epsilon.c: epsilon of one direction, likewise */
 int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, ew_scratch *ws);
 
 /* dominated.c */
