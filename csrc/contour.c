@@ -56,6 +56,7 @@ static void gather(sums *s, const ew_contour *ct, double shift)
                  rise = ct->moving != 0.0 ? ct->moving * expm1(shift) : 0.0;
     *s = (sums){ct->fixed - rise, e0, -e0, fabs(e0), 0.0, 0.0};
     s->round = EW_U * (8.0 + ct->count) * (fabs(s->d0) + fabs(rise));
+    s->round1 = EW_U * (8.0 + ct->count) * fabs(e0);
     for (int from = 0, to; from < ct->count; from = to) { /* line by line */
         for (to = from; to < ct->count && ct->zr[to] == ct->zr[from]; to++)
             ;

@@ -13,7 +13,7 @@
 #include "edgeworth.h"
 
 #define EW_U 0x1p-53                   /* unit roundoff of a double */
-#define EW_VANISHES 3e-308             /* terms below it may be lost from a sum */
+#define EW_VANISHES 4e-308             /* terms below it may be lost from a sum */
 #define EW_LEAST 1e-280                /* generating functions down to it are what was summed */
 #define EW_PI 0x1.921fb54442d18p+1     /* pi */
 #define EW_LOG_2PI 0x1.d67f1c864beb5p+0 /* log(2 pi) = 1.8378770664093454836 */

@@ -106,8 +106,7 @@ double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *a
     }
     double sum = exp(err) + exp(ew_survey_ends(law, EW_SMALL, at->c, -T, theta * s, from, to, nd->hu));
     if (!at->plain)
-        sum += (1.0 + at->c) * (exp(ew_survey_ends(law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) +
-                                exp(ew_survey_ends(law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu)));
+        sum += ew_survey_controls(law, at->c, from, to, nd->hu);
     if (law->far.width > 0.0 || law->left.width > 0.0)
         sum += exp(ew_survey(law, EW_MORE, at->c, -T, theta * s));
     return sum / at->m;

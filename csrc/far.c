@@ -54,14 +54,18 @@ int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law)
 /* log M(-s)^power of a class with its quadrature error; NaN where that is not small. */
 double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n)
 {
+    const double from = nd->u[0], to = nd->u[nd->count - 1];
     ew_moments at;
+    ew_rounding r;
     ew_moments_at(&at, nd, -s);
+    ew_rounding_at(&r, nd, j->m, &at);
     double err = INFINITY;
     for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0);
          y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
         err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + 2.0 * s) * exp(0.5 * y * y)) /
                             expm1(2.0 * EW_PI * y / nd->hu));
-    err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, nd->u[0], nd->u[nd->count - 1], nd->hu)) + (1.0 + s) * 1e-22;
+    err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, from, to, nd->hu)) + r.m0 +
+           (at.plain ? 0.0 : ew_survey_controls(law, s, from, to, nd->hu));
     const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
     return n * err < 0.2 * at.m ? v : NAN;
 }
@@ -109,7 +113,11 @@ static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
     const ew_model *m = j->m;
     const double n = m->n - 1.0, last = nd->u[nd->count - 1],
                  ratio = pow(50.0 / fmin(1.0, fabs(j->eps) + 1e-12), 1.0 / (BACK - 1));
-    const double beyond = exp(ew_log_ndtr(-last)) + m->q * exp(ew_log_ndtr(1.0 / m->s - last));
+    /* E[L; u > last]: normal tails fall at least like e^{-hazard (u - last)}, the loss grows at most like e^{(u - last)/s}
+     * or by 2 (u - last)/s */
+    const double hazard = last - 1.0 / m->s, rate = 1.0 / m->s, loss = nd->loss[nd->count - 1],
+                 above = fmin(loss + 2.0 * rate / hazard, hazard > rate ? loss * hazard / (hazard - rate) : INFINITY),
+                 beyond = (exp(ew_log_ndtr(-last)) + m->q * exp(ew_log_ndtr(-hazard))) * above;
     double left = exp(ew_log_ndtr(nd->u[0])) + m->q * exp(ew_log_ndtr(nd->u[0] + 1.0 / m->s)),
            want = log(j->tol) - 2.0 + log(fmin(1.0, fabs(j->eps) + 1e-12)) - 16.0;
     t->caps = 0;
@@ -121,7 +129,7 @@ static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
             for (int i = 0; i < BACK; i++, s *= ratio) {
                 t->tilt[i] = s;
                 t->back[t->caps][i] = n * log1p(1.01 * bracket(nd->w, nd->loss, s, k, nd->count - 1) +
-                                                s * nd->loss[nd->count - 1] * 2.0 * beyond) +
+                                                s * 1.01 * beyond) +
                                       ew_log_kernel(s - 1.0);
             }
             t->caps++;
@@ -192,10 +200,10 @@ int ew_place_far(ew_law *law, ew_job *j)
     for (int i = 0; i < 14; i++) {
         const double at = i == 0 ? hi : 0.5 * (lo + hi);
         const ew_taper t = {at, j->width};
-        /* further left 1 - chi < 1e-100, further right it is nearly 1; beyond the last node: below the tolerance by
+        /* further left 1 - chi < 1e-1000, further right it is nearly 1; beyond the last node: below the tolerance by
          * place of top */
         int first = 0, last;
-        while (first + 1 < nd.count && nd.u[first] <= at - 3.0 * j->width)
+        while (first + 1 < nd.count && nd.u[first] <= at - 4.0 * j->width)
             first++;
         for (last = first; last + 1 < nd.count && nd.u[last] < at + 3.0 * j->width; last++)
             ;
@@ -218,7 +226,7 @@ int ew_place_far(ew_law *law, ew_job *j)
     }
     law->left = whole.left;
     j->high += exp(at_hi + log(m->n) - j->log_delta) +
-               (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + 1e-16;
+               (m->kind == EW_KIND_REPLACE ? exp(j->left - j->log_delta) : 0.0) + exp(-8.0) * j->tol; /* beyond top */
     return 1;
 }
 

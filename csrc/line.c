@@ -123,7 +123,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ew_moments at;
     ew_moments_at(&at, &fine, c);
     { /* no bound of a sum over nodes is better than what vanishes from it */
-        const double lost_terms = fmax(ref->count, fine.count) * EW_VANISHES,
+        const double lost_terms = EW_KMAX * EW_VANISHES,
                      least = cls == EW_MID ? fmin(at.m, at.b0) : at.m;
         if (!(least > EW_LEAST && log(n * lost_terms / least) + fmax(0.0, f0) < log_tol - 3.0))
             return 0;
@@ -200,8 +200,10 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         terms.quad_b[i] = quad_b[i];
     }
     ew_add_terms(ct, &terms, ws);
-    ct->low += exp(alias.low) + exp(tail);
-    ct->high += exp(tail);
+    /* their generating functions are sums as well, with errors of that size */
+    const double rounded = 2.0 * n * (r.m0 / at.m + (cls == EW_MID ? r.b0 / at.b0 : 0.0));
+    ct->low += exp(alias.low + rounded) + exp(tail + rounded);
+    ct->high += exp(tail + rounded);
     ct->rate = fmax(ct->rate, alias.rate);
     return isfinite(ct->low);
 }

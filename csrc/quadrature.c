@@ -103,9 +103,7 @@ static double surveyed_ends(const ew_view *ln, const ew_nodes *nd, int cls, doub
                  lost = exp(ew_survey_ends(ln->law, cls, c, 0.0, 0.0, from, to, nd->hu));
     if (cls != EW_SMALL || ln->law->origin != 0.0)
         return lost;
-    return lost + (exp(ew_survey_ends(ln->law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, nd->hu)) +
-                   exp(ew_survey_ends(ln->law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, nd->hu))) *
-                      (1.0 + z);
+    return lost + ew_survey_controls(ln->law, z, from, to, nd->hu);
 }
 
 /* The same, in closed form where the integrand is log-concave beyond or past every peak. */

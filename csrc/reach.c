@@ -58,7 +58,7 @@ static far_log small_far(const ew_view *ln, const ew_nodes *nd, const ew_moments
     double slack;
     const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
     const double plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v)));
-    if (plain > enough)
+    if (!(plain <= enough))
         return (far_log){plain, INFINITY};
     const double x = v + slack + 1.01 * excess_error(ln, nd, at, theta, T, v);
     return (far_log){plain, x > -1.0 ? n * (log_m + log1p(x)) : INFINITY};

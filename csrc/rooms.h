@@ -9,6 +9,7 @@
 enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE };
 double ew_survey(const ew_law *law, int weight, double c, double t, double y);
 double ew_survey_ends(const ew_law *law, int weight, double c, double t, double y, double from, double to, double hu);
+double ew_survey_controls(const ew_law *law, double z, double from, double to, double hu);
 double ew_survey_turned(const ew_law *law, double c, double theta, double alpha);
 
 /* decay.c */

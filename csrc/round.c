@@ -26,6 +26,6 @@ double ew_trim(double x, int bits)
 
 double ew_lse(double a, double b)
 {
-    const double t = fmax(a, b);
+    const double t = a > b || isnan(a) ? a : b; /* unknown if either is */
     return fabs(t) < INFINITY ? t + log1p(exp(-fabs(a - b))) : t;
 }

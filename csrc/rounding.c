@@ -65,13 +65,14 @@ EW_BODY double weight_units(const ew_nodes *nd, const ew_model *m, double c, dou
 }
 
 EW_CLONES
-static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double c, double loss_u, int plain)
+static void small_sums(sums *out, const ew_nodes *nd, const ew_model *m, double tilt, double loss_u, int plain)
 {
+    const double c = fabs(tilt);
     const double *w_ = nd->tapered ? nd->wc[EW_SMALL] : nd->w, *p_ = nd->p[EW_SMALL], *loss = nd->loss, *e2m = nd->e2m;
     double w0 = 0.0, bad0 = 0.0, a1 = 0.0;
 #pragma omp simd reduction(+ : w0, bad0, a1)
     for (int k = 0; k < nd->count; k++) {
-        const double l = fabs(loss[k]), p = p_[k], w = w_[k], x = c * loss[k];
+        const double l = fabs(loss[k]), p = p_[k], w = w_[k], x = tilt * loss[k];
         const double unit_p = weight_units(nd, m, c, loss_u, k), unit = unit_p + loss_u * (2.0 + l);
         w0 += unit_p * p;
         a1 += p * (l + 2.0 * nd->origin);
@@ -104,11 +105,11 @@ static double count_units(const ew_nodes *nd)
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
 {
-    const double c = at->c, loss_u = loss_units(m), count = count_units(nd);
+    const double c = fabs(at->c), loss_u = loss_units(m), count = count_units(nd);
     const double lost = nd->count * EW_VANISHES;
     double out = 0.0, gap = 0.0;
     sums s;
-    small_sums(&s, nd, m, c, loss_u, at->plain);
+    small_sums(&s, nd, m, at->c, loss_u, at->plain);
     if (!at->plain)
         out_errors(&out, &gap, nd, m, loss_u);
     *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (at->plain ? at->m : fabs(at->m0))) + out + c * gap + lost,

@@ -78,7 +78,9 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
     for (int i = 0; i < 3; i++, hu *= 0.5) {
         if (!ew_spread_nodes(&nd, j, law, hu))
             return INFINITY;
+        ew_rounding r;
         ew_moments_at(&at, &nd, c);
+        ew_rounding_at(&r, &nd, j->m, &at);
         const double a = at.m, power = ew_log_power(&at, n, cls);
         const int controls = !at.plain;
         double rel = 0.0;
@@ -90,9 +92,10 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
                 err = fmin(err,
                            2.0 * (exp(first) + (controls && k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
             }
-            err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, nd.u[0], nd.u[nd.count - 1], nd.hu)) +
-                   (controls && k == EW_SMALL ? (1.0 + c * j->m->q) * 1e-22 : 0.0);
-            rel += err / (k == EW_SMALL ? a : at.b0);
+            const double from = nd.u[0], to = nd.u[nd.count - 1];
+            err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, from, to, nd.hu)) +
+                   (controls && k == EW_SMALL ? ew_survey_controls(law, c, from, to, nd.hu) : 0.0);
+            rel += (err + (k == EW_SMALL ? r.m0 : r.b0)) / (k == EW_SMALL ? a : at.b0);
         }
         if (n * rel < 0.5)
             return power + 1e-9 * fabs(power) + 1.1 * n * rel + 1e-6 - c * ew_line_eps(law, j->eps) +

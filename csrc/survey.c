@@ -242,3 +242,10 @@ double ew_survey_ends(const ew_law *law, int weight, double c, double t, double 
     const view v = look(law, weight, c, t, y);
     return add_up(&v, from, to, 2.0, hu);
 }
+
+/* The same of the control variates E[g] - 1 and z E[g e^{-loss} - g] at |z|. */
+double ew_survey_controls(const ew_law *law, double z, double from, double to, double hu)
+{
+    return (1.0 + z) * (exp(ew_survey_ends(law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, hu)) +
+                        exp(ew_survey_ends(law, EW_WHOLE, -1.0, 0.0, 0.0, from, to, hu)));
+}
