@@ -41,8 +41,8 @@ ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol,
 int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu)
 {
     ew_nodes_bind(nd, j->ws->coarse);
-    /* add: every step next to its largest loss */
-    const double left = j->m->kind == EW_KIND_ADD ? sqrt(fmax(0.0, -2.0 * j->log_delta / j->m->n)) + 5.0 : 0.0;
+    /* add: every step next to its largest loss, at the least delta there is */
+    const double left = j->m->kind == EW_KIND_ADD ? sqrt(1400.0 / j->m->n) + 5.0 : 0.0;
     return ew_nodes_fill(nd, law, hu, -fmax(10.5, left) - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0), j->top);
 }
 

@@ -69,8 +69,13 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
             break;
         if (done < 0) {
             guess = fmin(guess + size, 0.0);
-            if (guess < -700.0)
+            if (guess < -700.0) { /* below what doubles hold: Chernoff bounds alone say so */
+                if (ew_split(&ct, &size, &way, 0, m, eps, -690.0, 0.5, ws) == 1) {
+                    ew_contour_delta(now, &ct, eps);
+                    ew_intersect(out, now);
+                }
                 break;
+            }
             continue;
         }
         ew_contour_delta(now, &ct, eps);

@@ -294,3 +294,13 @@ def test_noise_multiplier_far_from_the_typical(eps, q, steps, delta, adjacency):
 def test_the_largest_epsilon_of_the_domain_is_finite():
     upper = ea.epsilon(DOMAIN["sigma"][0], 1.0, DOMAIN["steps"][1], DOMAIN["delta"][0], adjacency="replace_one")
     assert upper == pytest.approx(2 * 10**13 / 0.1**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("adjacency", ["remove", "add", "replace_one"])
+@pytest.mark.parametrize(("sigma", "q", "steps"), [(10.0, 0.1, 100), (10.0, 0.1, 5), (1.0, 0.01, 1000), (0.5, 0.3, 40)])
+def test_delta_far_out_is_known_to_vanish(sigma, q, steps, adjacency):
+    """delta falls: it vanishes beyond the epsilon at which it is 1e-300."""
+    least = ea.epsilon_bounds(sigma, q, steps, 1e-300, adjacency=adjacency).upper
+    lower, upper = ea.delta_bounds(sigma, q, steps, 1.3 * least, adjacency=adjacency)
+    assert lower == 0.0
+    assert upper <= 1e-300
