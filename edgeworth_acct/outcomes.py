@@ -54,7 +54,10 @@ def outcomes(law, reach, lattice=None):
             p, loss = np.array(layer.first).reshape(-1, 2).T
             losses = [loss, loss, loss, np.zeros(len(loss))]
             infinite += layer.share * layer.scale
-        parts.append((layer.share * p, *losses))
+        p = layer.share * p
+        kept = p > 0.0
+        infinite += np.count_nonzero(~kept) * 5e-324  # of a rare layer, too rare for a double
+        parts.append([column[kept] for column in (p, *losses)])
     sure = sum(y.share * y.scale for y in (law.optimistic or law).layers if y.kind == "atoms")
     return Outcomes(*(np.concatenate(columns) for columns in zip(*parts)), (sure, infinite))
 

@@ -12,8 +12,7 @@ from edgeworth_acct.reference_closed import Gaussian, Once
 from edgeworth_acct.reference_lattice import Lattice, spacing_of
 from edgeworth_acct.reference_laws import Normal, law_of
 from edgeworth_acct.reference_line import Line, Total
-from edgeworth_acct.reference_mixture import Mixture
-from edgeworth_acct.reference_simple import Atoms, Laplace
+from edgeworth_acct.reference_simple import Atoms
 
 
 def proof(parts, direction, hint, eps):
@@ -31,7 +30,7 @@ def proof(parts, direction, hint, eps):
         return Lattice(laws, spacing_of([losses for (losses, _, _), _ in laws]))
     finite = math.prod(((1 - law[2]) ** count for law, count in laws if isinstance(law, tuple)), start=arb(1))
     laws = [(Atoms(*law[:2]) if isinstance(law, tuple) else law, count) for law, count in laws]
-    if len(laws) == 1 and laws[0][1] == 1 and mu2 == 0 and isinstance(laws[0][0], Mixture | Laplace):
+    if len(laws) == 1 and laws[0][1] == 1 and mu2 == 0 and not isinstance(laws[0][0], Atoms):
         return Once(laws[0][0])
     hints = (hint["tilt"], hint["smoothing"])
     tilt, smoothing = (x if isinstance(x, float) and 0.0 < x < math.inf else 0.0 for x in hints)

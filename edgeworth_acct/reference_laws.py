@@ -4,7 +4,8 @@ import math
 
 from edgeworth_acct.reference_balls import NotVerified, arb, positive
 from edgeworth_acct.reference_mixture import Mixture
-from edgeworth_acct.reference_simple import Laplace
+from edgeworth_acct.reference_sampled import binomial_tail, larger_of_both, sampled_laplace
+from edgeworth_acct.reference_simple import Laplace, Layered
 
 _REACH = 16  # standard deviations of a discrete Gaussian: beyond lies less than 1e-54
 
@@ -42,8 +43,14 @@ def law_of(parameters, direction):
         q, sigma = arb(parameters["sample"]) / arb(parameters["population"]), arb(parameters["sigma"]) / 2
         if q == 1:
             return Normal(1 / sigma)
-        if not two:
-            return pair([(1 - q, 0.0), (q, 1.0)], sigma)
+        return larger_of_both(sigma, q) if two else pair([(1 - q, 0.0), (q, 1.0)], sigma)
+    if name == "TruncatedPoissonGaussian":
+        q, sigma, limit = arb(parameters["q"]), arb(parameters["sigma"]), parameters["limit"]
+        over, poisson = binomial_tail(parameters["population"], parameters["q"], limit), [(1 - q, 0.0), (q, 1.0)]
+        near, far = pair(poisson, sigma), larger_of_both(sigma / 2, q) if two else pair(poisson, sigma / 2)
+        return Layered([(1 - over, near), (over, far)]) if limit <= parameters["population"] else near
+    if name == "SubsampledLaplace" and parameters["q"] < 1.0:
+        return sampled_laplace(parameters["scale"], parameters["q"], direction)
     if name == "Laplace" or (name == "SubsampledLaplace" and parameters["q"] == 1.0):
         return Laplace(arb(parameters["scale"]) / (2 if two else 1))
     if name == "RandomizedResponse":

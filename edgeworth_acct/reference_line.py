@@ -34,15 +34,19 @@ class Line:
 
     def at_most(self, eps, delta):
         """Whether delta(eps) <= delta is proven."""
-        if self._total.chernoff(self._c, eps, 40.0, False).upper() + self._infinite <= delta:
+        if self._chernoff(eps) + self._infinite <= delta:
             return True
         return self._compare(eps, delta, False) < 0
 
     def at_least(self, eps, delta):
         """Whether delta(eps) >= delta is proven."""
-        if self._total.chernoff(self._c, eps, 40.0, False).upper() + self._infinite < delta:
+        if self._chernoff(eps) + self._infinite < delta:
             return False
         return self._compare(eps, delta, bool(self._total.w2 > 0)) > 0
+
+    def _chernoff(self, eps):
+        """Upper bound of delta(eps) without nodes; at tilt 1 too, as c may suit an epsilon far away."""
+        return min(bound.upper() for bound in (self._total.tried(c, eps, 40.0, False) for c in (self._c, 1.0)))
 
     def _compare(self, eps, delta, tangents):
         """-1: delta(eps) <= delta is proven; 1: delta(eps) >= delta is, perhaps by the tangents; 0: neither."""
@@ -77,15 +81,19 @@ class Total:
             peak += 1 + (self.w2 * (c_ + 1)).exp()
         return (self.log_g(c, floor) - c_ * arb(eps)).exp() * peak
 
+    def tried(self, c, eps, floor, tangents):
+        """`chernoff`, infinite at a tilt that needs too many nodes."""
+        try:
+            return self.chernoff(c, eps, floor, tangents)
+        except NotVerified:
+            return arb("inf")
+
     def saddle(self, eps):
         """About where Chernoff's bound is least."""
         low, high, ratio = math.log(1e-3), math.log(1e7), 0.5 * (math.sqrt(5.0) - 1.0)
 
         def bound(log_c):
-            try:
-                return log_of(self.chernoff(math.exp(log_c), eps, 40.0, False))
-            except NotVerified:
-                return math.inf
+            return log_of(self.tried(math.exp(log_c), eps, 40.0, False))
 
         while high - low > 0.05:
             left, right = high - ratio * (high - low), low + ratio * (high - low)
@@ -135,10 +143,7 @@ class Sum:
         return min(rise / abs(tilt - self._c) for rise, tilt in zip(rises, tilts))
 
     def _bound(self, tilt, eps, tangents):
-        try:
-            return self._total.chernoff(tilt, eps, self._floor, tangents)
-        except NotVerified:  # a tilt with too many nodes
-            return arb("inf")
+        return self._total.tried(tilt, eps, self._floor, tangents)
 
     def _aliases(self, eps, tilts, tangents):
         falls = [(abs(arb(tilt) - self._c) * self._period).expm1() for tilt in tilts]

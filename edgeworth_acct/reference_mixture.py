@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from edgeworth_acct.reference_balls import NotVerified, arb, around_zero, disc, flint
+from edgeworth_acct.reference_sums import sums_along
 
 _MOST = 40_000  # quadrature nodes
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -60,7 +61,7 @@ class Mixture:
 
     def along(self, c, h, first, last, floor):
         """M(c + i j h) for first <= j < last, to an error of about e^-floor M(c); and the number of nodes."""
-        acb, low, high = flint().acb, h * first, float((h * last).upper())
+        low, high = h * first, float((h * last).upper())
         heights = [0.5 * share * self._furthest for share in _SHARES[:-1]]
         step, b, y = max((*self._rule(c, y, high, floor), y) for y in heights)
         mass = self.mass(c, floor)
@@ -71,16 +72,11 @@ class Mixture:
         for loss, term in zip(losses, terms):
             size = term.real - low * loss.imag
             if size > least:
-                kept.append((acb(0, h) * loss, term))
+                kept.append((loss, term))
             else:
                 error += size.exp()
-        columns = math.isqrt(last - first - 1) + 1
-        starts = range(first, last, columns)
-        left = [(term + turn * start).exp() for start in starts for turn, term in kept]
-        right = [(turn * j).exp() for turn, _ in kept for j in range(columns)]
-        matrix, margin = flint().acb_mat, disc(error)
-        values = (matrix(len(starts), len(kept), left) * matrix(len(kept), columns, right)).entries()
-        return [value + margin for value in values[: last - first]], len(kept)
+        margin = disc(error)
+        return [value + margin for value in sums_along(kept, h, first, last)], len(kept)
 
     def far(self, c, t, floor):
         """Upper bound, at most 1, of the largest |M| at heights >= t over M(c)."""

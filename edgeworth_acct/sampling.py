@@ -158,10 +158,12 @@ class TruncatedPoissonGaussian(Mechanism):
     Notes
     -----
     Let the other records' sample have s members, public in this proof.  If s < limit, the step is the subsampled
-    Gaussian.  If not, the record enters the cut batch with probability at most q limit/(limit + 1) and then takes
-    the place of another: a sum moves by up to 2 clip norms, and the pair is that of sampling without replacement at
-    this rate.  By joint convexity the mixture of the two pairs, with an upper bound of the probability of s >= limit,
-    dominates (compare arXiv:2508.15089).
+    Gaussian.  If not, the record enters the cut batch with probability q limit/(s + 1) < q and then takes the place
+    of another: a sum moves by up to 2 clip norms, and the pair of sampling without replacement at rate q dominates.
+    That pair dominates the first one too, as it is no less of the same kind at twice the distance.  So the mixture of
+    the two, with any upper bound of the probability of s >= limit, dominates (compare arXiv:2508.15089).  (At a rate
+    of q limit/(limit + 1) it would not near epsilon 0, where distances hardly matter: the bound would have to be
+    exact.)
 
     Examples
     --------
@@ -185,37 +187,35 @@ class TruncatedPoissonGaussian(Mechanism):
 
     @property
     def overflow(self):
-        """An upper bound of the probability that the others' sample has `limit` members or more."""
+        """Bounds of the probability that of `population` members `limit` or more are sampled: the others', or more."""
         n, q, k = self.population, self.q, self.limit
         if k > n:
-            return 0.0
+            return 0.0, 0.0
         choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-        slack = 1e-15 * math.lgamma(n + 1) + 1e-12  # of the logarithms
-        term, total = math.exp(choose + k * math.log(q) + (n - k) * math.log1p(-q) + slack), 0.0
+        log, slack = choose + k * math.log(q) + (n - k) * math.log1p(-q), 1e-15 * math.lgamma(n + 1) + 1e-12
+        if log < -700.0:  # left of the mode the terms grow: below k there is less than k of this one
+            return (0.0, 1e-290) if k > n * q else (1.0 - 1e-15, 1.0)
+        term, total = math.exp(log), 0.0
         for members in range(k, n + 1):  # the terms' ratio falls: a geometric series once it is small
-            ratio = (n - members) * q / ((members + 1) * (1.0 - q))
-            if ratio < 0.9 and term * ratio <= 1e-9 * total * (1.0 - ratio):
-                return min(1.0, (total + term / (1.0 - ratio)) * (1.0 + 1e-12))
-            if total > 1.0:
-                return 1.0
             total += term
-            term *= ratio
-        return min(1.0, total * (1.0 + 1e-12))
+            ratio = (n - members) * q / ((members + 1) * (1.0 - q))
+            if total > 1.0 or (ratio < 0.9 and term * ratio <= 1e-14 * total * (1.0 - ratio)):
+                break
+            term, slack = term * ratio, slack + 1e-15
+        return max(0.0, min(1.0, total) * (1.0 - slack)), min(1.0, total * (1.0 + slack))
 
     def law(self, direction):
         """See `Mechanism.law`."""
-        over, near = self.overflow, SubsampledGaussian(self.sigma, self.q).law(direction)
-        if over == 0.0:
-            return near
-        share = self.q * self.limit / (self.limit + 1.0)
+        near = SubsampledGaussian(self.sigma, self.q).law(direction)
         if direction == "replace_one":
-            far = _symmetric(0.5 * self.sigma, share)
+            far = _symmetric(0.5 * self.sigma, self.q)
         else:
-            far = SubsampledGaussian(0.5 * self.sigma, share).law(direction)
-        return Law(
-            layers=(*near.shared(1.0 - over), *far.shared(over)),
-            optimistic=far.optimistic and Law(layers=(*near.shared(1.0 - over), *far.optimistic.shared(over))),
-        )
+            far = SubsampledGaussian(0.5 * self.sigma, self.q).law(direction)
+        low, high = self.overflow
+        if high == 0.0:
+            return near
+        less = (*near.shared(1.0 - low), *((far.optimistic or far).shared(low) if low else ()))
+        return Law(layers=(*near.shared(1.0 - high), *far.shared(high)), optimistic=Law(layers=less))
 
     def rho(self, direction):
         """Zero-concentrated DP: that of the mechanism without sampling, at twice the distance."""

@@ -55,8 +55,7 @@ def everywhere(cells):
 SAMPLED = ((0.9, 0.0), (0.1, 1.0))
 FIXED = ((0.9, 0.0), (0.1, 2.0))
 MIXED = ((0.5, 0.0), (0.3, 1.0), (0.2, 3.0))
-SHARE = 0.1 * 15 / 16  # of the record in a batch cut to 15
-CUT = ((1 - SHARE, 0.0), (SHARE, 2.0))
+CUT = FIXED  # of a record in a batch that is cut to 15
 OVER = pld.overflow(100, 0.1, 15)
 
 HIGH = 1 / (1 + 3 * math.exp(-0.8))

@@ -28,6 +28,7 @@ from edgeworth_acct import (
     SampledWithoutReplacementGaussian,
     SubsampledGaussian,
     SubsampledLaplace,
+    TruncatedPoissonGaussian,
 )
 from edgeworth_acct.certificate import _checksum
 from edgeworth_acct.cli import main
@@ -61,18 +62,33 @@ RUNS = {
     "smoothed": 100 * Laplace(10.0),
     "laplace once": 1 * Laplace(1.0),
     "laplace beside": 500 * SubsampledGaussian(1.0, 0.01) + Laplace(5.0),
+    "narrow": 100 * SubsampledLaplace(0.05, 0.001),
     "infinite beside": 500 * SubsampledGaussian(1.0, 0.01) + 2 * ApproximateDP(0.1, 1e-6),
-    "fixed size": 500 * SampledWithoutReplacementGaussian(2.0, 10000, 100),
 }
+CUT = TruncatedPoissonGaussian(1.0, 0.01, 10000, 110)  # cut in one step of six
+FIXED = SampledWithoutReplacementGaussian(2.0, 10000, 100)
+BOTH_WAYS = {
+    "truncated": 500 * CUT,
+    "truncated once": 1 * CUT,
+    "never truncated": 500 * TruncatedPoissonGaussian(1.0, 0.01, 100, 101),
+    "fixed size": 500 * FIXED,
+    "fixed size once": 1 * FIXED,
+    "sampled laplace": 10 * SubsampledLaplace(1.0, 0.1),
+    "sampled laplace once": 1 * SubsampledLaplace(1.0, 0.1),
+    "sampled beside": 10 * SubsampledLaplace(1.0, 0.1) + 200 * SubsampledGaussian(1.0, 0.01) + 2 * Laplace(3.0),
+}
+CASES = [(run, "add_or_remove") for run in RUNS.values()]
+CASES += [(run, way) for run in BOTH_WAYS.values() for way in ("add_or_remove", "replace_one")]
+NAMES = [*RUNS, *(f"{name}, {way}" for name in BOTH_WAYS for way in ("either", "replaced"))]
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_certificates_are_confirmed_and_better_ones_are_not(name):
-    certificate = json.loads(json.dumps(RUNS[name].certificate(1e-5)))
+@pytest.mark.parametrize(("run", "adjacency"), CASES, ids=NAMES)
+def test_certificates_are_confirmed_and_better_ones_are_not(run, adjacency):
+    certificate = json.loads(json.dumps(run.certificate(1e-5, adjacency=adjacency)))
     valid, reason = ea.verdict(certificate)
     assert valid, reason
     lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
-    assert tuple(RUNS[name].epsilon_bounds(1e-5)) == (lower, upper)
+    assert tuple(run.epsilon_bounds(1e-5, adjacency=adjacency)) == (lower, upper)
     too_low = rewritten(certificate, epsilon={"lower": min(lower, 0.99 * upper), "upper": 0.99 * upper})
     assert not ea.verify(too_low)
     assert "upper bound refuted" in ea.verdict(too_low).reason
@@ -154,9 +170,27 @@ def test_a_looser_certificate_still_holds():
 
 
 def test_what_ball_arithmetic_cannot_do_is_refused_with_the_reason():
-    verdict = ea.verdict((10 * SubsampledLaplace(1.0, 0.1)).certificate(1e-5))
+    run = 2 * RandomizedResponse(0.1) + 2 * RandomizedResponse(0.1 * math.sqrt(2.0))
+    verdict = ea.verdict(run.certificate(1e-5))
     assert not verdict.valid
-    assert "SubsampledLaplace" in verdict.reason
+    assert "without a common lattice" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "changes"),
+    [
+        (CUT, {"sigma": 0.99, "q": 0.0102, "population": 10100, "limit": 109}),
+        (FIXED, {"sigma": 1.98, "population": 9900, "sample": 101}),
+        (SubsampledLaplace(1.0, 0.1), {"scale": 0.99, "q": 0.101}),
+    ],
+)
+@pytest.mark.parametrize("adjacency", ["add_or_remove", "replace_one"])
+def test_a_mechanism_that_costs_more_is_refused(mechanism, changes, adjacency):
+    certificate = (100 * mechanism).certificate(1e-5, adjacency=adjacency)
+    for name, value in changes.items():
+        parts = copy.deepcopy(certificate["mechanisms"])
+        parts[0]["mechanism"][name] = value
+        assert "upper bound refuted" in ea.verdict(rewritten(certificate, mechanisms=parts)).reason
 
 
 def test_command_line(tmp_path, capsys):

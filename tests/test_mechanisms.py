@@ -217,6 +217,17 @@ def test_groups_are_worse(mechanism, size):
     assert run.epsilon(1e-4) < run.group(size).epsilon(1e-4) <= run.group(size + 1).epsilon(1e-4)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_a_cut_batch_costs_no_less_than_an_uncut_one(limit):
+    free = SubsampledGaussian(0.3, 0.2).delta_bounds([0.0, 0.5, 2.0]).lower
+    for population in (1, 10, 100_000):  # a record in 100 000 finds the batch full: e^-22000 is no double
+        cut = TruncatedPoissonGaussian(0.3, 0.2, population, limit)
+        assert np.all(cut.delta_bounds([0.0, 0.5, 2.0]).upper >= free)
+    full = cut.delta_bounds([0.0, 0.5, 2.0])
+    assert np.all(full.upper >= SubsampledGaussian(0.15, 0.2).delta_bounds([0.0, 0.5, 2.0]).lower)
+    assert cut.overflow == (1.0 - 1e-15, 1.0)
+
+
 def test_what_is_not_proven_is_refused():
     for mechanism in (SubsampledLaplace(1.0, 0.5), PAIRS["truncated"][0], DiscreteGaussian(2.0)):
         with pytest.raises(ValueError, match=r"no dominating pair for a group"):

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import reals
 
+from edgeworth_acct import TruncatedPoissonGaussian
 from edgeworth_acct.reference_balls import arb, positive, working
 from edgeworth_acct.reference_laws import law_of
+from edgeworth_acct.reference_sampled import binomial_tail, larger_of_both, sampled_laplace
 
 flint = pytest.importorskip("flint")
 
@@ -56,6 +58,88 @@ def test_generating_function_along_a_line(sigma, q, direction, c, step, first):
             assert values[place].overlaps(exact)
             assert values[place].real.rad() < 1e-15 * law.mass(c, 40)
             assert abs(exact).lower() <= law.far(c, step * first * (1 - 1e-15), 40) * law.mass(c, 40).upper()
+
+
+def curved(parameters, z):
+    """M(z) of sampled Laplace noise, or of the larger of removing and adding, from the two densities on the line."""
+    acb, q = flint.acb, arb(parameters["q"])
+    gauss = "sigma" in parameters
+    scale, direction = arb(parameters["sigma" if gauss else "scale"]), parameters["direction"]
+
+    def shape(x, centre, side):
+        gap = (x - centre) / scale
+        return (-gap * gap / 2).exp() if gauss else (-(gap if side else -gap)).exp()
+
+    def mixed(x, centre, sides):
+        return (1 - q) * shape(x, 0, sides[0]) + q * shape(x, centre, sides[1])
+
+    def pair(x, place):
+        sides = [place > centre for centre in (0, 1, -1)]
+        up, down, alone = mixed(x, 1, sides[:2]), mixed(x, -1, (sides[0], sides[2])), shape(x, 0, sides[0])
+        return {"remove": (up, alone), "add": (alone, up), "replace_one": (up, down)}[direction]
+
+    def total(first, last, term):
+        pieces = [first + (last - first) * i / 32 for i in range(33)]
+        return sum((acb.integral(term, a, b, abs_tol=arb(10) ** -30) for a, b in pairwise(pieces)), acb(0))
+
+    if gauss:  # q times the ratio's excess over 1 is 0 at 1/2
+
+        def ratio(x):
+            return (1 - q + q * ((2 * x - 1) / (2 * scale * scale)).exp()).log()
+
+        far = arb(0.5) + 14 * scale + 8 / scale
+        tail = total(arb(0.5), far, lambda x, _: shape(x, 0, 0) * (((1 + z) * ratio(x)).exp() + (-z * ratio(x)).exp()))
+        norm = (2 * flint.arb.pi()).sqrt() * scale
+        return tail / norm + (1 - q) * (1 / (arb(8).sqrt() * scale)).erf()
+    value = acb(0)
+    for first, last in pairwise((-1 - 75 * scale, arb(-1), arb(0), arb(1), 1 + 75 * scale)):
+        place = (first + last) / 2
+
+        def term(x, _, place=place):
+            p, other = pair(x, place)
+            return p * (z * (p / other).log()).exp()
+
+        value += total(first, last, term)
+    return value / (2 * scale)
+
+
+@settings(max_examples=12)
+@given(
+    reals(0.1, 5.0),
+    reals(1e-3, 0.9),
+    st.sampled_from(("remove", "add", "replace_one", "larger")),
+    reals(0.05, 8.0),
+    reals(0.05, 3.0),
+    st.sampled_from((1, 7, 40)),
+)
+def test_laws_with_atoms_and_densities_along_a_line(scale, q, direction, c, step, first):
+    with working():
+        if direction == "larger":
+            law, parameters = larger_of_both(scale, q), {"sigma": scale, "q": q, "direction": "larger"}
+        else:
+            law, parameters = sampled_laplace(scale, q, direction), {"scale": scale, "q": q, "direction": direction}
+        assert (law.mass(0.0, 40) - 1).contains(0)
+        values, _ = law.along(c, arb(step), first, first + 5, 40)
+        mass = law.mass(c, 40)
+        assert mass.overlaps(curved(parameters, flint.acb(c)).real)
+        for place in (0, 4):
+            exact = curved(parameters, flint.acb(c, arb(step) * (first + place)))
+            assert values[place].overlaps(exact)
+            assert values[place].real.rad() < 1e-15 * mass
+            assert abs(exact).lower() <= law.far(c, step * first * (1 - 1e-15), 40) * mass.upper()
+
+
+@pytest.mark.parametrize(("population", "q", "limit"), [(100, 0.1, 15), (50, 0.3, 1), (10**6, 0.01, 9900), (9, 0.5, 9)])
+def test_tail_of_the_batch_size(population, q, limit):
+    with working():
+        found = binomial_tail(population, q, limit)
+        exact = 1 - (1 - arb(q)).beta_lower(population - limit + 1, limit, regularized=True)
+        assert found.overlaps(exact)
+        assert found.rad() < 1e-12 * found
+        low, high = TruncatedPoissonGaussian(1.0, q, population, limit).overflow
+        assert low <= found.lower()
+        assert found.upper() <= high
+        assert high - low < 1e-7 * high
 
 
 def test_what_is_no_number_is_never_small():
