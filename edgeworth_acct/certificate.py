@@ -50,7 +50,8 @@ def certificate(run, delta, adjacency, rtol, rtols, version, notes=None):
 def _way(run, direction, delta, bounds, rtols):
     """How these bounds of one direction were found: what the core says of its line, or that there are better means."""
     low, high = bounds
-    _, lower, upper, plan = run.core(direction)[0].epsilon(math.log(delta), *rtols)
+    _, lower, upper, plan = run.asked(direction, delta, rtols)
+    plan = dict(plan)
     route = ROUTE[plan.pop("route")]
     if not upper - lower <= 10.0 * (high - low) + 1e-8 * high:
         route, plan = "split lines", dict.fromkeys(plan, 0)

@@ -418,7 +418,7 @@ class Run(Composable):
     True
     """
 
-    __slots__ = ("_composed", "_parts")
+    __slots__ = ("_asked", "_atoms", "_composed", "_parts")
 
     def __init__(self, parts=()):
         counts = {}
@@ -426,6 +426,8 @@ class Run(Composable):
             counts[mechanism] = counts.get(mechanism, 0) + count
         object.__setattr__(self, "_parts", {mechanism: count for mechanism, count in counts.items() if count})
         object.__setattr__(self, "_composed", {})  # direction -> what the core needs: made once, from the parts alone
+        object.__setattr__(self, "_atoms", {})  # direction -> laws and the same, where two directions may be one
+        object.__setattr__(self, "_asked", {})  # what was last asked of a composition, and the answer
 
     @property
     def parts(self):
@@ -484,12 +486,50 @@ class Run(Composable):
         return DIRECTIONS[adjacency]
 
     def core(self, direction):
-        """(pessimistic, optimistic) compositions of the core; one object if the law is exact."""
+        """(pessimistic, optimistic) compositions of the core; one object if the law is exact, or for two directions."""
         if direction not in self._composed:
             known = self._composed.get(OPPOSITE[direction])
-            exchanged = known and known[0].exchanged()  # two directions of mixtures are each other's exchanged
-            self._composed[direction] = (exchanged, exchanged) if exchanged else compose(self._laws(direction))
+            self._composed[direction] = (known and _exchanged(known)) or self._compose(direction)
         return self._composed[direction]
+
+    def _compose(self, direction):
+        laws = self._laws(direction)
+        known, pair = self._atoms.get(OPPOSITE[direction], (None, None))
+        if known is None or not _same(known, laws):
+            pair = compose(laws)
+        if any(layer.kind == "atoms" for law, _ in laws for layer in law.layers):
+            self._atoms[direction] = laws, pair
+        return pair
+
+    def asked(self, direction, delta, rtols):
+        """What the core answers about epsilon, above: (route, lower, upper, plan)."""
+        pessimistic, _ = self.core(direction)
+        return self._remembered(
+            ("core", pessimistic), (delta, rtols), lambda: pessimistic.epsilon(math.log(delta), *rtols)
+        )
+
+    def _one_way(self, direction, delta, rtols):
+        """Bounds of epsilon for one direction."""
+
+        def bounds():
+            pessimistic, optimistic = self.core(direction)
+            _, low, high, _ = self.asked(direction, delta, rtols)
+            if optimistic is not pessimistic:
+                low = optimistic.epsilon(math.log(delta), *rtols)[1]
+            if low < high and not high - low <= _narrow(rtols) * min(high, _LARGEST):
+                finer = grid.epsilon_bounds(self._laws(direction), delta, _narrow(rtols))
+                low, high = max(low, finer[0]), min(high, finer[1])
+            return low, high
+
+        return self._remembered(("bounds", self.core(direction)[0]), (delta, rtols), bounds)
+
+    def _remembered(self, key, question, ask):
+        """The last answer of this kind, if that was to the same question."""
+        asked, answer = self._asked.get(key, (None, None))
+        if asked != question:
+            answer = ask()
+            self._asked[key] = question, answer
+        return answer
 
     def _laws(self, direction):
         """Laws with their counts, in the order in which the core takes them."""
@@ -516,17 +556,12 @@ class Run(Composable):
     def _epsilon_once(self, directions, delta, rtols):
         log_delta, lower, upper = math.log(delta), 0.0, 0.0
         for direction in directions:
-            pessimistic, optimistic = self.core(direction)
+            pessimistic, _ = self.core(direction)
             if direction is not directions[0] and (
                 pessimistic is self.core(directions[0])[0] or pessimistic.dominated(lower, log_delta * (1.0 + _ULP))
             ):
                 continue
-            _, low, high, _ = pessimistic.epsilon(log_delta, *rtols)
-            if optimistic is not pessimistic:
-                low = optimistic.epsilon(log_delta, *rtols)[1]
-            if low < high and not high - low <= _narrow(rtols) * min(high, _LARGEST):
-                finer = grid.epsilon_bounds(self._laws(direction), delta, _narrow(rtols))
-                low, high = max(low, finer[0]), min(high, finer[1])
+            low, high = self._one_way(direction, delta, rtols)
             lower, upper = max(lower, low), max(upper, high)
         if upper == math.inf > lower:
             raise PrecisionError(f"no upper bound of epsilon could be certified for delta={delta!r}, {self!r}")
@@ -584,6 +619,17 @@ class Run(Composable):
         if not found:
             raise PrecisionError(f"no Renyi divergence of order {order!r} could be certified for {self!r}")
         return (upper / (order - 1.0) + order * rest) * (1.0 + _ULP)
+
+
+def _exchanged(pair):
+    """The compositions for the opposite direction; None where not all layers are mixtures."""
+    pessimistic, optimistic = (composition.exchanged() for composition in pair)
+    return pessimistic and (pessimistic, pessimistic if pair[0] is pair[1] else optimistic)
+
+
+def _same(laws, others):
+    """Whether these are the same laws, above and below."""
+    return laws == others and all(law.optimistic == other.optimistic for (law, _), (other, _) in zip(laws, others))
 
 
 def _narrow(rtols):
