@@ -186,7 +186,7 @@ def _derive(certificate, refuse):
     with working():
         shown = lower == 0.0
         for direction in DIRECTIONS[adjacency]:
-            way = proof(run.parts, direction, certificate["directions"][direction], upper)
+            way = proof(run.parts, direction, certificate["directions"][direction], lower, upper)
             if not way.at_most(upper, delta):
                 refuse(f"upper bound refuted: delta({upper!r}) is not shown to be at most {delta!r}, {direction!r}")
             shown = shown or way.at_least(lower, delta)

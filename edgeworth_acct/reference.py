@@ -11,11 +11,11 @@ from edgeworth_acct.reference_balls import arb
 from edgeworth_acct.reference_closed import Gaussian, Once
 from edgeworth_acct.reference_lattice import Lattice, spacing_of
 from edgeworth_acct.reference_laws import Normal, law_of
-from edgeworth_acct.reference_line import Line, Total
+from edgeworth_acct.reference_line import Line
 from edgeworth_acct.reference_simple import Atoms
 
 
-def proof(parts, direction, hint, eps):
+def proof(parts, direction, hint, lower, upper):
     """One direction of a run by the first route that does it; `hint`: tilt and smoothing to begin with."""
     laws, mu2 = [], arb(0)
     for mechanism, count in parts:
@@ -34,4 +34,4 @@ def proof(parts, direction, hint, eps):
         return Once(laws[0][0])
     hints = (hint["tilt"], hint["smoothing"])
     tilt, smoothing = (x if isinstance(x, float) and 0.0 < x < math.inf else 0.0 for x in hints)
-    return Line(Total(laws, mu2, smoothing), 1 - finite, tilt, eps)
+    return Line(laws, mu2, 1 - finite, tilt, smoothing, lower, upper)

@@ -20,52 +20,77 @@ from edgeworth_acct.reference_balls import NotVerified, arb, disc, flint, log_of
 _ERRORS = (3e-11, 1e-13, 1e-17)  # over delta
 _LEFT, _RIGHT = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0), (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.2)  # d/c
 _MOST_WORK, _MOST_NODES = 3e7, 2e5
+_SHARES, _PATIENCE, _ROUGH = (0.1, 0.01), 2, 1e-3
 
 
 class Line:
-    """Delta of a run near one epsilon.
+    """Delta of a run near the epsilons of an interval.
 
-    `infinite`: probability of an infinite loss, which `total` leaves out; `tilt`: c, or 0 if it has to be found.
+    `infinite`: probability of an infinite loss, which `parts` leave out; `tilt`: c, or 0 if it has to be found;
+    `smoothing`: to begin with.  Where that does not decide, those follow that cost a small share of the interval.
     """
 
-    def __init__(self, total, infinite, tilt, eps):
-        self._total, self._infinite, self._sums = total, infinite, {}
-        self._c = tilt or total.saddle(eps)
+    def __init__(self, parts, mu2, infinite, tilt, smoothing, lower, upper):
+        self._totals, self._infinite, self._sums = [Total(parts, mu2, smoothing, 1)], infinite, {}
+        self._c = tilt or self._totals[0].saddle(upper)
+        self._errors = sorted({*_ERRORS, max(_ERRORS[0], min(1e-6, 0.01 * (upper - lower) * self._c))}, reverse=True)
+        self._rough = Total(parts, mu2, _ROUGH * upper / (self._c + 1.0), 1)
+        for share in _SHARES:
+            less = share * (upper - lower) / (self._c + 1.0)  # smoothing costs about w^2 (c + 1)/2 of epsilon
+            if less > 0.0 and (not smoothing or less < 0.5 * smoothing):
+                self._totals.append(Total(parts, mu2, less, _PATIENCE))
 
     def at_most(self, eps, delta):
         """Whether delta(eps) <= delta is proven."""
-        if self._chernoff(eps) + self._infinite <= delta:
-            return True
-        return self._compare(eps, delta, False) < 0
+        return bool(self._chernoff(eps) + self._infinite <= delta) or self._compare(eps, delta) < 0
 
     def at_least(self, eps, delta):
         """Whether delta(eps) >= delta is proven."""
-        if self._chernoff(eps) + self._infinite < delta:
-            return False
-        return self._compare(eps, delta, bool(self._total.w2 > 0)) > 0
+        return not self._chernoff(eps) + self._infinite < delta and self._compare(eps, delta) > 0
 
     def _chernoff(self, eps):
         """Upper bound of delta(eps) without nodes; at tilt 1 too, as c may suit an epsilon far away."""
-        return min(bound.upper() for bound in (self._total.tried(c, eps, 40.0, False) for c in (self._c, 1.0)))
+        return min(bound.upper() for bound in (self._totals[0].tried(c, eps, 40.0, False) for c in (self._c, 1.0)))
 
-    def _compare(self, eps, delta, tangents):
-        """-1: delta(eps) <= delta is proven; 1: delta(eps) >= delta is, perhaps by the tangents; 0: neither."""
-        for error in _ERRORS:
-            if error not in self._sums:
-                self._sums[error] = Sum(self._total, self._c, eps, delta * error)
-            low, high = self._sums[error].delta(eps, tangents)
+    def _compare(self, eps, delta):
+        """-1: delta(eps) <= delta is proven; 1: delta(eps) >= delta is; 0: neither."""
+        refusal = None
+        for total in self._totals:
+            try:
+                found = self._compare_smoothed(total, eps, delta, self._errors)
+            except NotVerified as error:
+                found, refusal = 0, refusal or error
+            if found:
+                return found
+        if not refusal:
+            return 0
+        found = self._compare_smoothed(self._rough, eps, delta, (_ROUGH,))  # what is far from true is refused for that
+        if not found:
+            raise refusal
+        return found
+
+    def _compare_smoothed(self, total, eps, delta, errors):
+        for error in errors:
+            if (total, error) not in self._sums:
+                self._sums[total, error] = Sum(total, self._c, eps, delta * error)
+            low, high = self._sums[total, error].delta(eps)
             if high + self._infinite <= delta:
                 return -1
             if low + self._infinite >= delta:
                 return 1
+            if high - low > 8.0 * error * delta:  # what smoothing takes, not what the nodes leave
+                return 0
         return 0
 
 
 class Total:
-    """The generating function of a run: parts are (law, count), `mu2` of Gaussian mechanisms, `smoothing` beside it."""
+    """The generating function of a run: parts are (law, count), `mu2` of Gaussian mechanisms, `smoothing` beside it.
 
-    def __init__(self, parts, mu2, smoothing):
-        self.parts, self.mu2, self.w2 = parts, mu2 + arb(smoothing), arb(smoothing)
+    `patience`: how many times the usual work may be done.
+    """
+
+    def __init__(self, parts, mu2, smoothing, patience):
+        self.parts, self.mu2, self.w2, self.patience = parts, mu2 + arb(smoothing), arb(smoothing), patience
         self.count = 1 + sum(count for _, count in parts)
 
     def log_g(self, c, floor):
@@ -122,7 +147,12 @@ class Sum:
     def _end(self):
         return self._h * self._nodes
 
-    def delta(self, eps, tangents):
+    def delta(self, eps):
+        """Bounds of delta(eps); where it is smoothed, the lower one by tangents."""
+        low, high = self._smoothed(eps, False)
+        return (self._smoothed(eps, True)[0] if self._smooth else low), high
+
+    def _smoothed(self, eps, tangents):
         """Bounds of delta(eps), smoothed; with `tangents` a lower bound without smoothing, and no upper one."""
         acb, pi, e = flint().acb, flint().arb.pi(), arb(eps)
         total = acb(0)
@@ -175,7 +205,7 @@ class Sum:
 
         while not enough(high):
             low, high = high, 2 * high
-            if high > _MOST_NODES:
+            if high > _MOST_NODES * self._total.patience:
                 raise NotVerified("the line needs too many nodes for ball arithmetic")
         while high - low > max(1.0, 0.125 * low):
             middle = (low + high) // 2
@@ -193,7 +223,7 @@ class Sum:
             for law, count in self._total.parts:
                 factors, nodes = law.along(self._c, self._h, first, last, self._floor)
                 work += nodes * len(zs)
-                if work > _MOST_WORK:
+                if work > _MOST_WORK * self._total.patience:
                     raise NotVerified("the line needs too many nodes for ball arithmetic")
                 products = [product * _power(factor, count) for product, factor in zip(products, factors)]
             values += zip(zs, products)

@@ -29,6 +29,7 @@ from edgeworth_acct import (
     SubsampledGaussian,
     SubsampledLaplace,
     TruncatedPoissonGaussian,
+    grid,
 )
 from edgeworth_acct.certificate import _checksum
 from edgeworth_acct.cli import main
@@ -63,6 +64,11 @@ RUNS = {
     "laplace once": 1 * Laplace(1.0),
     "laplace beside": 500 * SubsampledGaussian(1.0, 0.01) + Laplace(5.0),
     "narrow": 100 * SubsampledLaplace(0.05, 0.001),
+    "discrete gaussian and one step": DiscreteGaussian(5.0) + SubsampledGaussian(1.0, 0.01),
+    "responses and one step": 3 * RandomizedResponse(0.3) + SubsampledGaussian(1.0, 0.01),
+    "discrete laplace and few steps": 2 * DiscreteLaplace(2.0) + 3 * SubsampledGaussian(0.8, 0.01),
+    "laplace and two steps": Laplace(2.0) + 2 * SubsampledGaussian(0.8, 0.01),
+    "approximate and ten steps": ApproximateDP(0.5, 1e-6) + 10 * SubsampledGaussian(0.8, 0.01),
     "infinite beside": 500 * SubsampledGaussian(1.0, 0.01) + 2 * ApproximateDP(0.1, 1e-6),
 }
 CUT = TruncatedPoissonGaussian(1.0, 0.01, 10000, 110)  # cut in one step of six
@@ -73,6 +79,8 @@ BOTH_WAYS = {
     "never truncated": 500 * TruncatedPoissonGaussian(1.0, 0.01, 100, 101),
     "fixed size": 500 * FIXED,
     "fixed size once": 1 * FIXED,
+    "truncated thrice": 3 * TruncatedPoissonGaussian(1.0, 0.01, 1000, 16),
+    "fixed size, few": 20 * FIXED,
     "sampled laplace": 10 * SubsampledLaplace(1.0, 0.1),
     "sampled laplace once": 1 * SubsampledLaplace(1.0, 0.1),
     "sampled beside": 10 * SubsampledLaplace(1.0, 0.1) + 200 * SubsampledGaussian(1.0, 0.01) + 2 * Laplace(3.0),
@@ -167,6 +175,30 @@ def test_a_looser_certificate_still_holds():
     certificate = TYPICAL.certificate(1e-5)
     lower, upper = certificate["epsilon"]["lower"], certificate["epsilon"]["upper"]
     assert ea.verify(rewritten(certificate, epsilon={"lower": 0.9 * lower, "upper": 1.1 * upper}))
+
+
+def test_a_certificate_asks_no_more_than_epsilon_did(monkeypatch):
+    run, asked = 3 * TruncatedPoissonGaussian(1.0, 0.01, 1000, 16) + SubsampledLaplace(1.0, 0.1), []
+
+    def counted(laws, delta, rtol, ask=grid.epsilon_bounds):
+        asked.append(delta)
+        return ask(laws, delta, rtol)
+
+    monkeypatch.setattr(grid, "epsilon_bounds", counted)
+    bounds = tuple(run.epsilon_bounds(1e-5))
+    assert asked == [1e-5, 1e-5]  # of removing and of adding
+    assert bounds == tuple(run.certificate(1e-5)["epsilon"].values())
+    assert asked == [1e-5, 1e-5]
+    run.epsilon_bounds(2e-5, adjacency="remove")
+    assert asked == [1e-5, 1e-5, 2e-5]
+
+
+def test_two_directions_are_composed_once_where_they_are_one_and_exchanged_where_they_are_two():
+    for one in (5 * DiscreteGaussian(20.0), 3 * RandomizedResponse(0.3)):
+        assert one.core("add") is one.core("remove")
+    for two in (5 * SubsampledLaplace(1.0, 0.1), 2 * CUT):
+        below = two.core("remove")[1], two.core("add")[1]
+        assert len({two.core("remove")[0], two.core("add")[0], *below}) == 4
 
 
 def test_what_ball_arithmetic_cannot_do_is_refused_with_the_reason():

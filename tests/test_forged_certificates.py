@@ -21,6 +21,8 @@ from edgeworth_acct import (
     Laplace,
     RandomizedResponse,
     SubsampledGaussian,
+    SubsampledLaplace,
+    TruncatedPoissonGaussian,
 )
 
 pytest.importorskip("flint")
@@ -32,6 +34,9 @@ RUNS = {
     "once": 1 * SubsampledGaussian(1.0, 0.3),
     "lattice": 9 * DiscreteGaussian(2.0),
     "gaussians": 3 * Gaussian(2.0),
+    "truncated": 20 * TruncatedPoissonGaussian(1.0, 0.05, 1000, 60),
+    "sampled laplace": 10 * SubsampledLaplace(1.0, 0.1),
+    "discrete and few": DiscreteGaussian(5.0) + 2 * SubsampledGaussian(1.0, 0.05),
 }
 CERTIFICATES = {name: run.certificate(1e-5) for name, run in RUNS.items()}
 ODD = (
@@ -64,7 +69,7 @@ def beside(certificate, low, high):
 
 
 @pytest.mark.parametrize("name", RUNS)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.data())
 def test_no_hint_makes_a_wrong_interval_hold(name, data):
     certificate = copy.deepcopy(CERTIFICATES[name])
