@@ -152,7 +152,9 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             if (!have) {
                 if (!(smooth_rtol > 0.0))
                     return EW_NOT_FOUND;
-                const double bound = isfinite(to.log_delta) ? chernoff_log(&to, eps[i], arena) : INFINITY;
+                double bound = isfinite(to.log_delta) ? chernoff_log(&to, eps[i], arena) : INFINITY;
+                if (!(bound < 0.0) && !arena->failed && ew_total_saddle(&to, 1, -700.0, arena) && to.eps < eps[i])
+                    bound = chernoff_log(&to, eps[i], arena); /* delta falls: from where it vanishes */
                 if (arena->failed)
                     return EW_SHORT;
                 best[1] = fmin(best[1], ew_up(exp(fmin(0.0, bound)) * (1.0 + 1e-9)));

@@ -343,3 +343,13 @@ def test_bad_arguments_name_themselves():
         Gaussian(np.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="group of records"):
         MixtureOfGaussians(1.0, (0.0, 1.0), (0.5, 0.5)).group(2)
+
+
+@pytest.mark.parametrize("adjacency", ["add", "remove"])
+@pytest.mark.parametrize("epsilon", [100.0, 500.0, 2000.0])
+def test_delta_far_out_is_known_to_vanish(epsilon, adjacency):
+    run = 1000 * SubsampledGaussian(1.0, 0.01) + 10 * Gaussian(5.0)
+    assert run.epsilon(1e-300, adjacency=adjacency) < epsilon
+    lower, upper = run.delta_bounds(epsilon, adjacency=adjacency)
+    assert lower == 0.0
+    assert upper <= 1e-300
