@@ -178,11 +178,6 @@ def test_what_a_lattice_cannot_do():
     [
         (8819 * Laplace(0.665) + 2 * SubsampledLaplace(0.152, 0.674), 2.4e-57, "remove"),  # a small tilt fits best
         (8452 * DiscreteGaussian(0.4) + 149 * Laplace(121.6), 0.4768, "add"),
-        (
-            204365 * TruncatedPoissonGaussian(0.1432, 5.9e-4, 294, 1) + RandomizedResponse(1.4666, 100),
-            0.2232,
-            "add",
-        ),
         (904 * TruncatedPoissonGaussian(1.9, 1.3e-4, 568, 1) + SubsampledGaussian(12.9, 1.4e-9), 1.3e-7, "add"),
         (
             3 * MixtureOfGaussians(2.1, (0.0,), (1.0,)) + 30 * TruncatedPoissonGaussian(6.4, 3.3e-4, 919, 3),

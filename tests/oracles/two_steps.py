@@ -27,11 +27,11 @@ def delta(sigma, q, eps):
             return -mp.log1p(rate * mp.expm1(u / s - 1 / (2 * s * s)))
 
         def integrand(u):
-            return mp.npdf(u) * single_step.delta(s, rate, e - loss(u), "add", 25)
+            return mp.npdf(u) * single_step.delta(s, rate, e - loss(u), "add", 18)
 
         # beyond this u the first loss is below eps - edge, and no second one can make up for it
         end = s * mp.log1p(mp.expm1(edge - e) / rate) + 1 / (2 * s)
-        before, panels = None, 60
+        before, panels = None, 30
         while True:
             value = _panels(integrand, end - 45, end, panels)
             if before is not None and abs(value - before) <= mp.mpf(10) ** -DIGITS * abs(value):
