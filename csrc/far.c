@@ -51,19 +51,25 @@ int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law)
     return ew_spread_nodes(nd, j, law, fmin(fmin(0.3, 0.5 * j->m->s), 0.35 * j->width));
 }
 
-/* log M(-s)^power of a class with its quadrature error; NaN where that is not small. */
-double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n)
+/* log M(-s)^n of a class with its quadrature error; NaN where that is not small, or the result above `most`. */
+double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n, double most)
 {
     const double from = nd->u[0], to = nd->u[nd->count - 1];
     ew_moments at;
     ew_rounding r;
     ew_moments_at(&at, nd, -s);
+    if (!(n * ew_log_m(&at) < most))
+        return NAN;
     ew_rounding_at(&r, nd, j->m, &at);
     double err = INFINITY;
     for (double y = fmin(1.5 * j->m->s, law->far.width > 0.0 ? 0.74 * j->width : 8.0);
-         y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7)
-        err = fmin(err, 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + 2.0 * s) * exp(0.5 * y * y)) /
-                            expm1(2.0 * EW_PI * y / nd->hu));
+         y > 0.01 * j->m->s && !(n * err < 1e-3); y *= 0.7) {
+        const double e = 2.0 * (exp(ew_survey(law, cls, -s, 0.0, y)) + (1.0 + 2.0 * s) * exp(0.5 * y * y)) /
+                         expm1(2.0 * EW_PI * y / nd->hu);
+        if (e > err)
+            break;
+        err = e;
+    }
     err += exp(ew_survey_ends(law, cls, -s, 0.0, 0.0, from, to, nd->hu)) + r.m0 +
            (at.plain ? 0.0 : ew_survey_controls(law, s, from, to, nd->hu));
     const double v = n * ew_log_m(&at) + n * 1.01 * err / at.m + 1e-9;
@@ -91,7 +97,7 @@ static void tail_of_remove(lower_tail *t, const ew_job *j, const ew_law *whole, 
     t->q[0] = 0.0;
     for (int i = 0; i < BACK; i++, s *= fmax(2.0, pow(scale, 1.0 / (BACK - 2)))) {
         t->tilt[i] = s;
-        t->back[0][i] = ew_backward(j, whole, nd, EW_WHOLE, s, j->m->n - 1.0) + ew_log_kernel(s - 1.0);
+        t->back[0][i] = ew_backward(j, whole, nd, EW_WHOLE, s, j->m->n - 1.0, INFINITY) + ew_log_kernel(s - 1.0);
     }
 }
 

@@ -44,9 +44,9 @@ static int weigh(cut *k, const ew_job *j, ew_law *law, int split)
         double best = INFINITY;
         const double first = fmax(1.001, start);
         for (double s = first; s < 1e4 * first; s *= 1.6) {
-            const double v = ew_backward(j, law, &nd, EW_SMALL, s, j->m->n);
-            const double e = v + s * ew_line_eps(law, j->eps) +
-                             60.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(s - 1.0);
+            const double more = s * ew_line_eps(law, j->eps) +
+                                60.0 * EW_U * s * (fabs(j->eps) - j->m->n * j->m->log1mq) + ew_log_kernel(s - 1.0),
+                         e = ew_backward(j, law, &nd, EW_SMALL, s, j->m->n, best - more) + more;
             if (e < best) {
                 best = e;
                 k->rate = s;

@@ -23,7 +23,7 @@ ew_job ew_job_begin(const ew_model *m, double eps, double log_delta, double tol,
 int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu); /* 0: too many */
 int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law);
 /* log M(-s)^n, or NaN */
-double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n);
+double ew_backward(const ew_job *j, const ew_law *law, ew_nodes *nd, int cls, double s, double n, double most);
 /* sum of x (1 - chi(u)) */
 double ew_above(double *scratch, const ew_taper *t, const double *u, const double *x, int count);
 int ew_place_far(ew_law *law, ew_job *j);
