@@ -26,12 +26,14 @@ def proof(parts, direction, hint, lower, upper):
             laws.append((law, count))
     if not laws:
         return Gaussian(mu2)
-    if all(isinstance(law, tuple) for law, _ in laws) and mu2 == 0:
-        return Lattice(laws, spacing_of([losses for (losses, _, _), _ in laws]))
-    finite = math.prod(((1 - law[2]) ** count for law, count in laws if isinstance(law, tuple)), start=arb(1))
+    finite = all(isinstance(law, tuple) for law, _ in laws) and mu2 == 0
+    spacing = finite and spacing_of([losses for (losses, _, _), _ in laws])
+    if spacing:
+        return Lattice(laws, spacing)
+    sure = math.prod(((1 - law[2]) ** count for law, count in laws if isinstance(law, tuple)), start=arb(1))
     laws = [(Atoms(*law[:2]) if isinstance(law, tuple) else law, count) for law, count in laws]
     if len(laws) == 1 and laws[0][1] == 1 and mu2 == 0 and not isinstance(laws[0][0], Atoms):
         return Once(laws[0][0])
     hints = (hint["tilt"], hint["smoothing"])
     tilt, smoothing = (x if isinstance(x, float) and 0.0 < x < math.inf else 0.0 for x in hints)
-    return Line(laws, mu2, 1 - finite, tilt, smoothing, lower, upper)
+    return Line(laws, mu2, 1 - sure, tilt, smoothing, lower, upper)

@@ -3,10 +3,11 @@
 import math
 from itertools import pairwise
 
-from edgeworth_acct.reference_balls import NotVerified, arb, flint, positive
+from edgeworth_acct.reference_balls import NotVerified, arb, around_zero, flint, positive
 from edgeworth_acct.reference_closed import Enclosed
 
 _DEGREE = 200_000  # largest number of lattice points
+_LEAST = 1e-60  # of probabilities
 
 
 class Lattice(Enclosed):
@@ -30,7 +31,7 @@ class Lattice(Enclosed):
             raise NotVerified("the lattice has too many points for ball arithmetic")
         total = poly([1])
         for row, n in rows:
-            total *= poly(row) ** n
+            total = _trimmed(total * _power(poly(row), n))
         self.chances, self.infinite = total.coeffs(), 1 - finite
 
     def delta(self, eps):
@@ -38,16 +39,34 @@ class Lattice(Enclosed):
         out = []
         for side in (-1, 1):
             e, total = arb(eps) - side * self.loose, self.infinite
-            for k, chance in enumerate(self.chances):
-                gap = e - (self.origin + k * self.spacing)
-                if not gap > 0:
-                    total += chance * positive(-gap.expm1())
+            first, end = 0, len(self.chances)
+            while first < end:  # the gaps fall
+                middle = (first + end) // 2
+                first, end = (middle + 1, end) if e > self.origin + middle * self.spacing else (first, middle)
+            for k in range(first, len(self.chances)):
+                total += self.chances[k] * positive(-(e - (self.origin + k * self.spacing)).expm1())
             out.append(total.lower() if side < 0 else total.upper())
         return tuple(out)
 
 
+def _power(base, n):
+    """A polynomial of probabilities to the power n >= 1."""
+    result = flint().arb_poly([1])
+    while n:
+        result = _trimmed(result * base) if n & 1 else result
+        n >>= 1
+        base = _trimmed(base * base) if n else base
+    return result
+
+
+def _trimmed(poly):
+    """Coefficients that are next to nothing as balls around 0: products take long where sizes differ by too much."""
+    least = arb(_LEAST)
+    return flint().arb_poly([x if x > least else around_zero(abs(x)) for x in poly.coeffs()])
+
+
 def spacing_of(groups):
-    """A spacing of which all differences of losses are multiples, as far as doubles tell."""
+    """A spacing of which all differences of losses are multiples, as far as doubles tell; None if there is none."""
     gaps = set()
     for losses in groups:
         places = sorted(loss.mid() for loss in losses)
@@ -60,5 +79,5 @@ def spacing_of(groups):
         while gap > 1e-9 * spacing:
             spacing, gap = gap, abs(math.remainder(spacing, gap))
             if spacing < 1e-7 * gaps[-1]:
-                raise NotVerified("finite losses without a common lattice are beyond ball arithmetic here")
+                return None
     return gaps[-1] / round(gaps[-1] / spacing)

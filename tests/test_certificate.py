@@ -60,6 +60,8 @@ RUNS = {
     "losses": 7 * DiscreteLoss((-0.5, 0.5), (LOW * (1 - 1e-7), (1 - LOW) * (1 - 1e-7)), infinity_mass=1e-7),
     "discrete laplace": 9 * DiscreteLaplace(2.0),
     "discrete gaussian": 20 * DiscreteGaussian(3.0),
+    "long lattice": 300 * DiscreteGaussian(2.3),
+    "two lattices": 100 * DiscreteGaussian(6.11) + 3 * DiscreteLaplace(3.605),
     "smoothed": 100 * Laplace(10.0),
     "laplace once": 1 * Laplace(1.0),
     "laplace beside": 500 * SubsampledGaussian(1.0, 0.01) + Laplace(5.0),
@@ -204,7 +206,7 @@ def test_what_ball_arithmetic_cannot_do_is_refused_with_the_reason():
     run = 2 * RandomizedResponse(0.1) + 2 * RandomizedResponse(0.1 * math.sqrt(2.0))
     verdict = ea.verdict(run.certificate(1e-5))
     assert not verdict.valid
-    assert "without a common lattice" in verdict.reason
+    assert "too many nodes" in verdict.reason  # nine losses off any lattice: known to rounding, no line is as narrow
 
 
 @pytest.mark.parametrize(
