@@ -457,9 +457,10 @@ def test_sampling_without_replacement():
 
 @pytest.mark.parametrize("relation", [ADD_OR_REMOVE, REPLACE])
 def test_truncated_batches(relation):
-    """Theirs averages over how full the batch is, where our proof takes the worst: a little apart, either way."""
+    """Theirs averages over how full the batch is, where our proof takes the worst: ours is a little larger."""
     event = SelfComposedDpEvent(step("TruncatedSubsampledGaussianDpEvent", 1000, 0.01, 15, 2.0), 50)
-    assert epsilon(event, 1e-5, relation) == pytest.approx(pld(event, 1e-5, relation), rel=0.02)
+    theirs = pld(event, 1e-5, relation)
+    assert theirs < epsilon(event, 1e-5, relation) < 1.1 * theirs
     free = SelfComposedDpEvent(sampled(2.0, 0.01), 50)
     assert epsilon(free, 1e-5, relation) < epsilon(event, 1e-5, relation)
 
