@@ -2,7 +2,8 @@
 
 Every number is a ball of python-flint (extra ``[verify]``) that contains the exact value.  The laws are written down
 anew from the parameters (`reference_laws`).  Closed forms serve where there are any (`reference_closed`), sums over all
-outcomes where losses lie on a lattice (`reference_lattice`), and elsewhere the line integral (`reference_line`).
+outcomes where losses lie on a lattice (`reference_lattice`) or are few (`reference_listed`), and elsewhere the line
+integral (`reference_line`).
 """
 
 import math
@@ -12,6 +13,7 @@ from edgeworth_acct.reference_closed import Gaussian, Once
 from edgeworth_acct.reference_lattice import Lattice, spacing_of
 from edgeworth_acct.reference_laws import Normal, law_of
 from edgeworth_acct.reference_line import Line
+from edgeworth_acct.reference_listed import Listed
 from edgeworth_acct.reference_simple import Atoms
 
 
@@ -30,6 +32,8 @@ def proof(parts, direction, hint, lower, upper):
     spacing = finite and spacing_of([losses for (losses, _, _), _ in laws])
     if spacing:
         return Lattice(laws, spacing)
+    if finite and Listed.does(laws):
+        return Listed(laws)
     sure = math.prod(((1 - law[2]) ** count for law, count in laws if isinstance(law, tuple)), start=arb(1))
     laws = [(Atoms(*law[:2]) if isinstance(law, tuple) else law, count) for law, count in laws]
     if len(laws) == 1 and laws[0][1] == 1 and mu2 == 0 and not isinstance(laws[0][0], Atoms):
