@@ -19,7 +19,7 @@ from edgeworth_acct.reference_balls import NotVerified, arb, disc, flint, log_of
 
 _ERRORS = (3e-11, 1e-13, 1e-17)  # over delta
 _LEFT, _RIGHT = (0.2, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0), (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.2)  # d/c
-_MOST_WORK, _MOST_NODES = 3e7, 2e5
+_MOST_WORK, _MOST_NODES = 3e7, 1e6
 _SHARES, _PATIENCE, _ROUGH = (0.1, 0.01), 2, 1e-3
 
 
@@ -49,8 +49,10 @@ class Line:
         return not self._chernoff(eps) + self._infinite < delta and self._compare(eps, delta) > 0
 
     def _chernoff(self, eps):
-        """Upper bound of delta(eps) without nodes; at tilt 1 too, as c may suit an epsilon far away."""
-        return min(bound.upper() for bound in (self._totals[0].tried(c, eps, 40.0, False) for c in (self._c, 1.0)))
+        """Upper bound of delta(eps) without nodes; at other tilts where c, which suits an epsilon far away, fails."""
+        bounds = (self._totals[0].tried(c, eps, 40.0, False).upper() for c in (self._c, 1.0, 10.0, 100.0, 1000.0))
+        first = next(bounds)
+        return first if first.is_finite() else min(bounds)
 
     def _compare(self, eps, delta):
         """-1: delta(eps) <= delta is proven; 1: delta(eps) >= delta is; 0: neither."""

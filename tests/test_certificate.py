@@ -48,6 +48,7 @@ RUNS = {
     "long": 20000 * SubsampledGaussian(2.0, 0.01),
     "fine-tuning": 80 * SubsampledGaussian(0.4937, 1024 / 67349),
     "few": 3 * SubsampledGaussian(1.0, 0.01),
+    "three": 3 * SubsampledGaussian(0.8, 0.0065),
     "rare": 100 * SubsampledGaussian(0.7, 0.001),
     "mixed": 1000 * SubsampledGaussian(1.0, 0.01) + 50 * SubsampledGaussian(0.8, 0.02) + 3 * Gaussian(20.0),
     "gaussians": 3 * Gaussian(2.0) + Gaussian(5.0),
