@@ -65,8 +65,8 @@ typedef struct {
 enum { EW_SMALL, EW_MID, EW_CLASSES };
 typedef struct {
     const ew_model *m;
-    /* add: each step's loss counted from there, n times that for epsilon: M(c) is of the size of delta^{1/n} and neither
-     * overflows nor vanishes; edge: that is the largest loss, and distances to it are exact to rounding */
+    /* add: each step's loss counted from there, n times that for epsilon: M(c) is of the size of delta^{1/n} and
+     * neither overflows nor vanishes; edge: that is the largest loss, and distances to it are exact to rounding */
     double origin;
     int edge;
     ew_taper split, far, left; /* left: replace only, mirrored; what it leaves out is an error */

@@ -1,8 +1,7 @@
 /* counted.c - the parts of delta that need no line: paths with a big step, and for `add` paths of small steps only
  * (split.c).
  *
- * Rounding: a node's weight by rounding.c, its class weight by 40 (1 + |its logarithm|) units, the loss by 13 or, for
- * replace, 27 + 1/s^2, a sum of `count` terms by as many.
+ * Rounding: weights, classes and losses by rounding.c, a sum of `count` terms by as many units.
  */
 #include "split.h"
 #include "kernels.h"
@@ -52,14 +51,14 @@ int ew_add_big(ew_contour *ct, const ew_job *j, const ew_law *law)
     if (!isfinite(err) || !isfinite(scale))
         return isfinite(err) ? -1 : 0;
     const ew_taper far = ew_taper_of_y(&law->far, m);
-    const double loss_u = m->kind == EW_KIND_REPLACE ? 27.0 + 1.0 / (m->s * m->s) : 13.0;
+    const double loss_u = ew_loss_units(m);
     double *chi = nd.p[EW_SMALL], b = 0.0, d = 0.0, b_units = 0.0, d_units = 0.0;
     for (int k = 0; k < nd.count; k++)
         chi[k] = 0.0;
     ew_taper_add(chi, &far, nd.y, 1.0, 1, nd.count);
     for (int k = 0; k < nd.count; k++) {
         const double l = nd.loss[k], w = nd.w[k] * exp(chi[k]),
-                     unit = ew_node_units(&nd, m, k) + 40.0 + 40.0 * fmin(745.0, -chi[k]) + loss_u * (1.0 + fabs(l)) +
+                     unit = ew_node_units(&nd, m, k) + ew_class_units(chi[k]) + loss_u * (1.0 + fabs(l)) +
                             nd.count + 8.0;
         b += w * exp(-l);
         d -= w * expm1(-l);
@@ -87,17 +86,17 @@ typedef struct {
     double log_p, p_err, ratio, ratio_err;
 } masses;
 
-/* From the sums themselves: with Y = 1 + odds e^y, the second law's mass is (1 - q) times the sum of p (1 + Y). */
+/* From the sums themselves: with Y = odds e^y, the second law's mass is (1 - q) times the sum of p (1 + Y). */
 static masses counted(const ew_nodes *nd, const ew_model *m)
 {
     double p = 0.0, y = 0.0, p_units = 0.0, y_units = 0.0;
     for (int k = 0; k < nd->count; k++) {
         const double w = nd->wc[EW_SMALL][k], more = expm1(nd->lp[k]),
-                     unit = ew_node_units(nd, m, k) + 40.0 + 40.0 * fmin(745.0, -nd->cls[EW_SMALL][k]) + nd->count;
+                     unit = ew_node_units(nd, m, k) + ew_class_units(nd->cls[EW_SMALL][k]) + nd->count;
         p += w;
         y += w * more;
         p_units += unit * w;
-        y_units += (unit + 13.0 * (1.0 + nd->lp[k])) * w * more;
+        y_units += (unit + ew_loss_units(m) * (1.0 + nd->lp[k])) * w * more;
     }
     const double r = y / p, e = EW_U * p_units / p;
     return (masses){log(p), e + 4.0 * EW_U * fabs(log(p)), log1p(r), EW_U * y_units / p + (e + 8.0 * EW_U) * r};

@@ -98,7 +98,7 @@ double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *a
     double err = INFINITY;
     for (double alpha = fmin(widest, 9.0 / s); alpha > fmax(0.05 * theta, 1e-3 * widest); alpha *= 0.6) {
         const double turn = ew_survey_turned(law, at->c, theta, alpha), y = alpha * s,
-                     control = at->plain ? -INFINITY : log1p(2.0 * at->c * law->m->q) + 0.5 * y * y;
+                     control = at->plain ? -INFINITY : ew_survey_control(law, at->c, y);
         const double e = ew_lse(turn, control) - log(expm1(2.0 * EW_PI * y / nd->hu)) + log(2.0);
         if (e > err)
             break;

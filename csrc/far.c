@@ -43,7 +43,8 @@ int ew_spread_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, double hu)
     ew_nodes_bind(nd, j->ws->coarse);
     /* add: every step next to its largest loss, at the least delta there is */
     const double left = j->m->kind == EW_KIND_ADD ? sqrt(1400.0 / j->m->n) + 5.0 : 0.0;
-    return ew_nodes_fill(nd, law, hu, -fmax(10.5, left) - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0), j->top);
+    const double from = -fmax(10.5, left) - (j->m->kind == EW_KIND_REPLACE ? 1.0 / j->m->s : 0.0);
+    return ew_nodes_fill(nd, law, hu, from, j->top);
 }
 
 int ew_survey_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law)
@@ -119,8 +120,8 @@ static void tail_of_replace(lower_tail *t, const ew_job *j, const ew_nodes *nd)
     const ew_model *m = j->m;
     const double n = m->n - 1.0, last = nd->u[nd->count - 1],
                  ratio = pow(50.0 / fmin(1.0, fabs(j->eps) + 1e-12), 1.0 / (BACK - 1));
-    /* E[L; u > last]: normal tails fall at least like e^{-hazard (u - last)}, the loss grows at most like e^{(u - last)/s}
-     * or by 2 (u - last)/s */
+    /* E[L; u > last]: normal tails fall at least like e^{-hazard (u - last)}, the loss grows at most like
+     * e^{(u - last)/s} or by 2 (u - last)/s */
     const double hazard = last - 1.0 / m->s, rate = 1.0 / m->s, loss = nd->loss[nd->count - 1],
                  above = fmin(loss + 2.0 * rate / hazard, hazard > rate ? loss * hazard / (hazard - rate) : INFINITY),
                  beyond = (exp(ew_log_ndtr(-last)) + m->q * exp(ew_log_ndtr(-hazard))) * above;

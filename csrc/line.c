@@ -178,6 +178,8 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ws->left -= (double)fine.count * (J + 1.0) * (r.bracketed ? 2.0 : 1.0) * (fine.split ? 2.0 : 1.0);
     ew_rotate(&fine, h, J, r.bracketed, ws);
 
+    /* what eps is the difference of */
+    const double moved = law->origin != 0.0 ? fabs(ct->eps0) + n * law->origin : 0.0;
     ew_line_terms terms = {.cls = cls,
                            .J = J,
                            .n = n,
@@ -187,10 +189,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                            .at = &at,
                            .round = &r,
                            .top = n * ew_log_m(&at) - c * eps - scale,
-                           .fixed_err = 4.0 * EW_U *
-                                            (n * fabs(ew_log_m(&at)) +
-                                             c * (fabs(eps) + (law->origin != 0.0 ? fabs(ct->eps0) + n * law->origin : 0.0)) +
-                                             fabs(scale)) +
+                           .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + moved) + fabs(scale)) +
                                         40.0 * EW_U,
                            .quad_0 = quad_s[0],
                            .quad_b0 = quad_b[0]};

@@ -62,22 +62,13 @@ double ew_widest(const ew_view *ln)
     return ln->law->far.width > 0.0 ? fmin(1.5 * s, 0.75 * w) : fmin(0.93 * EW_PI * s, 11.0);
 }
 
-/* M - 1 is summed with the control variates E[g] - 1 = 0 and z E[g e^{-loss} - g] = 0: on Im u = y the modulus of the
- * first is at most e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
-double ew_control(const ew_view *ln, double z, double y)
-{
-    if (ln->law->origin != 0.0) /* M is summed as it is */
-        return -INFINITY;
-    return log1p(2.0 * z * ln->m->q) + 0.5 * y * y;
-}
-
 /* bound of the error of M, nodes without end */
 double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double hu)
 {
     const double k = log(expm1(2.0 * EW_PI * y / hu));
     return 2.0 *
            (exp(ew_strip_log(ln, cls, c, t, y) - k) +
-            (cls == EW_SMALL ? exp(ew_control(ln, hypot(c, t), y) - k) : 0.0)) *
+            (cls == EW_SMALL ? exp(ew_survey_control(ln->law, hypot(c, t), y) - k) : 0.0)) *
            (1.0 + 1e-6);
 }
 

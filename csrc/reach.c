@@ -22,7 +22,7 @@ static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_momen
         const double C = grows * log(cos(0.5 * (theta + alpha)));
         const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * each;
         const double rise = g + 0.5 * alpha * alpha * s * s + C + late;
-        const double control = (1.0 + 2.0 * ln->c * m->q) * exp(0.5 * alpha * alpha * s * s); /* as in decay.c */
+        const double control = exp(ew_survey_control(ln->law, ln->c, alpha * s)); /* as in decay.c */
         const double e = 2.0 * (exp(rise) + control) / expm1(2.0 * EW_PI * alpha * s / nd->hu);
         if (e > err && late == 0.0)
             break; /* past the best strip */
@@ -127,11 +127,9 @@ double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want,
         /* the best strip narrows as t grows */
         double best = 0.0, y = i ? fmin(ew_widest(ln), 1.4 * a[i - 1]) : ew_widest(ln);
         for (int j = 0; j < 20; j++, y *= 0.7) {
-            const double strip = ew_strip_log(ln, cls, ln->c, ew_stretch[i] * T, y),
-                         budget = 1.4 +
-                                  (cls == EW_SMALL ? ew_lse(strip, ew_control(ln, hypot(ln->c, ew_stretch[i] * T), y))
-                                                   : strip) -
-                                  target;
+            const double t = ew_stretch[i] * T, strip = ew_strip_log(ln, cls, ln->c, t, y), z = hypot(ln->c, t),
+                         both = cls == EW_SMALL ? ew_lse(strip, ew_survey_control(ln->law, z, y)) : strip,
+                         budget = 1.4 + both - target;
             const double h = 2.0 * EW_PI * y / fmax(budget, 2.0);
             if (h > best) {
                 best = h;

@@ -9,6 +9,8 @@
 enum { EW_WHOLE = EW_CLASSES, EW_BIG, EW_MORE };
 double ew_survey(const ew_law *law, int weight, double c, double t, double y);
 double ew_survey_ends(const ew_law *law, int weight, double c, double t, double y, double from, double to, double hu);
+/* the control variates at |z|: log of their modulus on Im u = y, and their ends */
+double ew_survey_control(const ew_law *law, double z, double y);
 double ew_survey_controls(const ew_law *law, double z, double from, double to, double hu);
 double ew_survey_turned(const ew_law *law, double c, double theta, double alpha);
 
@@ -56,8 +58,6 @@ typedef struct {
 /* log N_y of a class at c + i t', |t'| <= t */
 double ew_strip_log(const ew_view *ln, int cls, double c, double t, double y);
 double ew_widest(const ew_view *ln);                                             /* largest y */
-/* the same of the control variates at |z| */
-double ew_control(const ew_view *ln, double z, double y);
 /* error of M at c + i t', nodes without end */
 double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double hu);
 /* the same on the real axis, best y, over `size` */
@@ -102,11 +102,15 @@ typedef struct {
 } ew_contour;
 
 /* rounding.c */
-double ew_node_units(const ew_nodes *nd, const ew_model *m, int k); /* of w[k], relative, in units of EW_U */
+/* relative errors in units of EW_U: of a loss, of w[k], of a class weight */
+double ew_loss_units(const ew_model *m);
+double ew_node_units(const ew_nodes *nd, const ew_model *m, int k);
+double ew_class_units(double log_weight);
 /* absolute errors at the tilt of the nodes' weights */
 enum { EW_OCTAVES = 14 };
 typedef struct {
     double m0;                         /* of M(c) - 1, or M(c), as summed */
+    double gap;                        /* of M'(c), by what the tapers leave out of it */
     double r0, turn;                   /* of the sum of p that turns along the line; by its angles, each unit of t */
     double b0, b_turn;                 /* of M_mid, and by its angles */
     double b0_bracketed, b1_bracketed; /* more of it in bracketed form, and more of that each unit of t */

@@ -32,7 +32,7 @@ typedef struct {
     double w0, bad0, a1;
 } sums;
 
-static double loss_units(const ew_model *m)
+double ew_loss_units(const ew_model *m)
 {
     return m->kind == EW_KIND_REPLACE ? 27.0 + 1.0 / (m->s * m->s) : 13.0;
 }
@@ -47,21 +47,25 @@ EW_BODY double node_units(const ew_nodes *nd, const ew_model *m, double loss_u, 
 
 double ew_node_units(const ew_nodes *nd, const ew_model *m, int k)
 {
-    return node_units(nd, m, loss_units(m), k);
+    return node_units(nd, m, ew_loss_units(m), k);
 }
 
-/* 40 (1 + |log of the class weight|), or 0 */
-static inline double class_units(const double *cls, int tapered, int k)
+/* 40 (1 + |log of the class weight|) */
+EW_BODY double class_units(double log_weight)
 {
-    const double a = tapered ? -cls[k] : 0.0;
-    return tapered ? 40.0 + 40.0 * (a < 745.0 ? a : 745.0) : 0.0;
+    return 40.0 + 40.0 * (log_weight > -745.0 ? -log_weight : 745.0);
+}
+
+double ew_class_units(double log_weight)
+{
+    return class_units(log_weight);
 }
 
 /* units of p[k] */
 EW_BODY double weight_units(const ew_nodes *nd, const ew_model *m, double c, double loss_u, int k)
 {
     return node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * (fabs(nd->loss[k]) + 2.0 * nd->origin) +
-           class_units(nd->cls[EW_SMALL], nd->tapered, k);
+           (nd->tapered ? class_units(nd->cls[EW_SMALL][k]) : 0.0);
 }
 
 EW_CLONES
@@ -89,8 +93,7 @@ static void out_errors(double *out, double *gap, const ew_nodes *nd, const ew_mo
         const double kept = nd->cls[EW_SMALL][k], part = -expm1(kept), l = fabs(nd->loss[k]);
         if (!(part > 0.0))
             continue;
-        const double unit = node_units(nd, m, loss_u, k) + nd->count + 40.0 +
-                            40.0 * fmin(745.0, fmax(-kept, -log(part))),
+        const double unit = node_units(nd, m, loss_u, k) + nd->count + class_units(fmin(kept, log(part))),
                      e = EW_U * nd->w[k] * part;
         *out += unit * e;
         *gap += (unit + loss_u * (1.0 + l)) * e * fabs(expm1(-nd->loss[k]));
@@ -105,7 +108,7 @@ static double count_units(const ew_nodes *nd)
 
 void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at)
 {
-    const double c = fabs(at->c), loss_u = loss_units(m), count = count_units(nd);
+    const double c = fabs(at->c), loss_u = ew_loss_units(m), count = count_units(nd);
     const double lost = nd->count * EW_VANISHES;
     double out = 0.0, gap = 0.0;
     sums s;
@@ -113,6 +116,7 @@ void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const
     if (!at->plain)
         out_errors(&out, &gap, nd, m, loss_u);
     *r = (ew_rounding){.m0 = EW_U * (s.bad0 + nd->count * (at->plain ? at->m : fabs(at->m0))) + out + c * gap + lost,
+                       .gap = gap,
                        .r0 = EW_U * (s.w0 + count * at->m) + lost,
                        .turn = EW_U * (loss_u + 2.0) * s.a1};
     if (!nd->split)
@@ -120,7 +124,7 @@ void ew_rounding_at(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const
     double b0 = 0.0, b1 = 0.0;
     for (int k = 0; k < nd->count; k++) {
         const double l = fabs(nd->loss[k]) + 2.0 * nd->origin, p = nd->p[EW_MID][k];
-        b0 += (node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID], 1, k)) * p;
+        b0 += (node_units(nd, m, loss_u, k) + (loss_u + 2.0) * c * l + class_units(nd->cls[EW_MID][k])) * p;
         b1 += p * l;
     }
     r->b0 = EW_U * (b0 + count * at->b0) + lost;
@@ -146,10 +150,8 @@ static double bracket_sum(const double *g, const double *loss, double t, int cou
 void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m, const ew_moments *at, double T,
                            double *scratch)
 {
-    const double loss_u = loss_units(m), more = count_units(nd) + 4.0, *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
-    double bad1 = 0.0, size = at->plain ? 0.0 : fabs(at->m1), r2 = 0.0, out = 0.0, gap = 0.0;
-    if (!at->plain)
-        out_errors(&out, &gap, nd, m, loss_u);
+    const double loss_u = ew_loss_units(m), more = count_units(nd) + 4.0, *w = nd->tapered ? nd->wc[EW_SMALL] : nd->w;
+    double bad1 = 0.0, size = at->plain ? 0.0 : fabs(at->m1), r2 = 0.0;
     for (int k = 0; k < nd->count; k++) {
         const double l = fabs(nd->loss[k]), p = nd->p[EW_SMALL][k];
         const double unit = weight_units(nd, m, at->c, loss_u, k) + loss_u * (2.0 + l);
@@ -159,7 +161,7 @@ void ew_rounding_bracketed(ew_rounding *r, const ew_nodes *nd, const ew_model *m
         r2 += scratch[k] * l * l;
     }
     r->bracketed = 1;
-    r->m1 = EW_U * (bad1 + nd->count * size) + gap;
+    r->m1 = EW_U * (bad1 + nd->count * size) + r->gap;
     r->curve = 0.5 * r2;
     for (int i = 0; i < EW_OCTAVES; i++, T *= 0.5) {
         r->t[i] = T;

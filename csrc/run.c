@@ -46,12 +46,6 @@ static int start(ew_total *to, const ew_run *run, ew_arena *arena)
     return !arena->failed;
 }
 
-static void intersect(double out[2], double lo, double hi)
-{
-    out[0] = fmax(out[0], lo);
-    out[1] = fmin(out[1], hi);
-}
-
 /* log of the smallest Chernoff bound of delta(eps) near the tilt there is: delta(eps) <= G(c) e^{-c eps} m(c), any c >
  * 0. */
 static double chernoff_log(ew_total *to, double eps, ew_arena *arena)
@@ -124,7 +118,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
         double wanted = rtol;
         if (ew_once_applies(run)) {
             ew_once_delta(now, run, eps[i]);
-            intersect(best, now[0], now[1]);
+            ew_intersect(best, now);
         } else if (best[1] > 1e-15 && run->lattice > 0.0) {
             arena->used = mark;
             have = 0; /* its nodes lay there */
@@ -132,12 +126,12 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             if (found == EW_SHORT)
                 return EW_SHORT;
             if (found == EW_FOUND)
-                intersect(best, now[0], now[1]);
+                ew_intersect(best, now);
         }
         if (have && !(best[1] - best[0] <= wanted * best[1])) {
             wanted = w2 > 0.0 ? fmax(smooth_rtol, 4.0 * reached) : rtol;
             delta_bounds(now, ct, eps[i], w2 > 0.0);
-            intersect(best, now[0], now[1]);
+            ew_intersect(best, now);
         }
         double tol = fmax(1e-15, count > 1 ? 1e-4 * rtol : rtol / 6.0), w = 0.5 * w2; /* one contour reaches far */
         for (int k = 0; k < 8 && best[1] > (most < INFINITY && !decays(run) ? 1e-15 : 0.0) && !ew_once_applies(run) &&
@@ -164,7 +158,7 @@ int ew_run_delta(double *lower, double *upper, const double *eps, int count, con
             wanted = w > 0.0 ? smooth_rtol : rtol;
             delta_bounds(now, ct, eps[i], w > 0.0);
             const double before = best[1] - best[0];
-            intersect(best, now[0], now[1]);
+            ew_intersect(best, now);
             reached = (now[1] - now[0]) / now[1];
             if (w > 0.0)
                 w *= fmin(0.5, fmax(0.05, 0.5 * wanted * best[1] / (best[1] - best[0])));

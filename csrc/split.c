@@ -88,9 +88,8 @@ static double chernoff(const ew_job *j, const ew_law *law, int cls, double c)
             double err = INFINITY;
             for (double y = fmin(1.5 * j->m->s, 0.72 * j->width); y > 0.1 * j->width && !(n * err < 1e-3 * at.b0);
                  y *= 0.75) {
-                const double first = ew_survey(law, k, c, 0.0, y), second = log1p(2.0 * c * j->m->q) + 0.5 * y * y;
-                err = fmin(err,
-                           2.0 * (exp(first) + (controls && k == EW_SMALL ? exp(second) : 0.0)) / expm1(2.0 * EW_PI * y / nd.hu));
+                const double control = controls && k == EW_SMALL ? exp(ew_survey_control(law, c, y)) : 0.0;
+                err = fmin(err, 2.0 * (exp(ew_survey(law, k, c, 0.0, y)) + control) / expm1(2.0 * EW_PI * y / nd.hu));
             }
             const double from = nd.u[0], to = nd.u[nd.count - 1];
             err += exp(ew_survey_ends(law, k, c, 0.0, 0.0, from, to, nd.hu)) +

@@ -243,7 +243,16 @@ double ew_survey_ends(const ew_law *law, int weight, double c, double t, double 
     return add_up(&v, from, to, 2.0, hu);
 }
 
-/* The same of the control variates E[g] - 1 and z E[g e^{-loss} - g] at |z|. */
+/* M - 1 is summed with the control variates E[g] - 1 = 0 and z E[g e^{-loss} - g] = 0: on Im u = y the modulus of the
+ * first is at most e^{y^2/2}, of the second 2 q e^{y^2/2} |z|. */
+double ew_survey_control(const ew_law *law, double z, double y)
+{
+    if (law->origin != 0.0) /* M is summed as it is */
+        return -INFINITY;
+    return log1p(2.0 * z * law->m->q) + 0.5 * y * y;
+}
+
+/* What their sums lose outside [from, to], at |z|. */
 double ew_survey_controls(const ew_law *law, double z, double from, double to, double hu)
 {
     return (1.0 + z) * (exp(ew_survey_ends(law, EW_WHOLE, 0.0, 0.0, 0.0, from, to, hu)) +

@@ -495,7 +495,7 @@ class Run(Composable):
     def _compose(self, direction):
         laws = self._laws(direction)
         known, pair = self._atoms.get(OPPOSITE[direction], (None, None))
-        if known is None or not _same(known, laws):
+        if known != laws:
             pair = compose(laws)
         if any(layer.kind == "atoms" for law, _ in laws for layer in law.layers):
             self._atoms[direction] = laws, pair
@@ -625,11 +625,6 @@ def _exchanged(pair):
     """The compositions for the opposite direction; None where not all layers are mixtures."""
     pessimistic, optimistic = (composition.exchanged() for composition in pair)
     return pessimistic and (pessimistic, pessimistic if pair[0] is pair[1] else optimistic)
-
-
-def _same(laws, others):
-    """Whether these are the same laws, above and below."""
-    return laws == others and all(law.optimistic == other.optimistic for (law, _), (other, _) in zip(laws, others))
 
 
 def _narrow(rtols):
