@@ -59,9 +59,10 @@ static void above(double out[2], const ew_atom *a, int count, double s, double u
     out[0] = out[1] = 0.0;
     for (int i = 0; i < count; i++) {
         const double x = a[i].at / s - u, l = ew_log_ndtr(x), p = a[i].weight * exp(l);
-        /* x is off by 2 units of its parts, and d log ndtr(x)/dx <= 1 + |x| below 0, <= 1 above */
-        const double err =
-            EW_U * (16.0 + 10.0 * fabs(l) + 4.0 * (fabs(u) + fabs(a[i].at / s)) * (1.0 + fabs(fmin(x, 0.0))));
+        /* x is off by 2 units of its parts, and d log ndtr(x)/dx <= 1 + |x| below 0, <= 1 above; p may be 0, and an
+         * infinite error times 0 is no number */
+        const double slope = 1.0 + fabs(fmin(x, 0.0)), parts = fabs(u) + fabs(a[i].at / s);
+        const double err = fmin(1e300, EW_U * (16.0 + 10.0 * fabs(l) + 4.0 * parts * slope));
         out[0] += p * (1.0 - err);
         out[1] += p * (1.0 + err);
     }

@@ -152,6 +152,8 @@ def _plan(laws, objective, log_delta):
     up, down = (log_g(c + shifts) - here + _OUT) / shifts, (here - log_g(c - shifts) - _OUT) / shifts
     last = min(float(up.min()), sum(count * law.high.max() for law, count in coarse))
     first = max(float(down.max()), sum(count * law.low.min() for law, count in coarse))
+    if not last > first:  # doubles do not tell the losses apart
+        return None
     reach = min(36.0, math.sqrt(2.0 * (45.0 - log_least)))
     laws = [(law, count, view) for (law, count), (view, _) in zip(laws, coarse)]
     return Plan(laws, reach, max(0.0, best), c, first, last, shifts[down.argmax()], shifts[up.argmin()])

@@ -63,6 +63,7 @@ class Piece:
         if self.end:
             return list(pairwise(path + [complex(end, height) for height in up[-2::-1]])), arb(0)
         growth = self.f * self.k + (self.k * c if self.sign > 0 else 0)
+        end = path[-1].real  # rounded
         tail = self._at(flint().acb(end, y), c)[1].real.exp() / (self.l + self.g * arb(end) - growth)
         return list(pairwise(path)), tail if tail >= 0 else arb("inf")
 

@@ -324,3 +324,39 @@ def test_losses_that_are_nearly_sure_to_be_infinite():
     assert run.epsilon_bounds(0.01) == ea.Bounds(math.inf, math.inf)
     lower, upper = run.delta_bounds(1e3)  # closed form: 1 - 0.9 (1 - 0.0758)^581 and less, which rounds to 1
     assert 1 - 1e-12 <= lower <= upper == 1.0
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150, 1e-153, 1e-154, 1e-155, 1e-200, 1e-300])
+def test_one_step_next_to_no_noise(scale):
+    """Closed form: the added record shows where it is sampled, and the loss is -log(1 - q) where it is not."""
+    sigma = 0.02 * scale  # at 0.02 the tails are below e^-300 already
+    for mechanism in (
+        SubsampledGaussian(sigma, 0.1),
+        SampledWithoutReplacementGaussian(2 * sigma, 10, 1),
+        TruncatedPoissonGaussian(sigma, 0.1, 100, 101),
+    ):
+        run = 1 * mechanism
+        lower, upper = run.epsilon_bounds(1e-5, adjacency="add")
+        assert lower * (1 - 1e-12) <= math.log((1 - 1e-5) / 0.9) <= upper * (1 + 1e-12)
+        assert upper - lower <= 1e-8 * upper
+        lower, upper = run.delta_bounds(0.05, adjacency="add")
+        assert lower * (1 - 1e-12) <= 1 - 0.9 * math.exp(0.05) <= upper * (1 + 1e-12)
+        assert run.delta_bounds(0.2, adjacency="add").upper < 1e-300
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sigma", [1e16, 1e100, 1e154, 1e200, 1e300])
+@pytest.mark.parametrize("steps", [1, 30, 10**9])
+def test_noise_that_hides_everything(steps, sigma):
+    """The total variation distance is at most steps q / (sigma sqrt(2 pi)), times 2 where a record is replaced."""
+    for mechanism, directions in (
+        (SubsampledGaussian(sigma, 0.1), ("add", "remove", "add_or_remove", "replace_one")),
+        (SampledWithoutReplacementGaussian(sigma, 10, 1), ("add", "remove", "replace_one")),
+    ):
+        for adjacency in directions:
+            run = steps * mechanism
+            assert 0 <= run.epsilon_bounds(1e-5, adjacency=adjacency).lower <= 1e-8
+            assert run.epsilon_bounds(1e-5, adjacency=adjacency).upper <= 0.01
+            lower, upper = run.delta_bounds(0.0, adjacency=adjacency)
+            assert 0 <= lower <= 0.2 * steps / sigma
+            assert lower <= upper <= 1

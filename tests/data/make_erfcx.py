@@ -33,8 +33,9 @@ def coefficients():
         angles = [mp.pi * (j + mp.mpf(1) / 2) / SAMPLES for j in range(SAMPLES)]
         x = [K * (1 + mp.cos(a)) / (1 - mp.cos(a)) for a in angles]
         f = [(1 + 2 * v) * erfcx(v) for v in x]
-        cheb = [2 * mp.fsum(v * mp.cos(m * a) for v, a in zip(f, angles, strict=True)) / SAMPLES
-                for m in range(DEGREE + 1)]
+        cheb = [
+            2 * mp.fsum(v * mp.cos(m * a) for v, a in zip(f, angles, strict=True)) / SAMPLES for m in range(DEGREE + 1)
+        ]
         cheb[0] /= 2
         power = [mp.mpf(0)] * (DEGREE + 1)
         before, now = [mp.mpf(1)], [mp.mpf(0), mp.mpf(1)]  # T_0, T_1

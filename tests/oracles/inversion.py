@@ -222,8 +222,11 @@ class Quadrature:
         """log of a bound of |rule - e^{K(r + it)}|: lines Im u = +-a ("factor 2") and the nodes left out."""
         lines = self._log_lines(self.coarse, self.a, r, t) - 0.5 * math.log(2 * math.pi)
         ratio = 2 * math.pi * self.a / self.h
-        return float(np.logaddexp(lines + MARGIN - ratio - math.log(-math.expm1(-ratio)),
-                                  self.step.log_tail(r, self.lo, self.hi, self.h)))
+        return float(
+            np.logaddexp(
+                lines + MARGIN - ratio - math.log(-math.expm1(-ratio)), self.step.log_tail(r, self.lo, self.hi, self.h)
+            )
+        )
 
     def ball(self, value, r, t):
         """The computed e^{K(r+it)} with its error added to both parts."""
@@ -246,6 +249,7 @@ class Quadrature:
 
 def saddle(step, n, eps):
     """c > 0 near the minimum of n K(c) - c eps - log c - log(1 + c), in doubles: any c is valid."""
+
     def slope(c):
         u = np.linspace(*step.extent(c), 1201)
         level = step.log_terms(u, c)
@@ -277,8 +281,12 @@ class Line:
     def _log_decay(self, u, t, theta):
         """log of the bound of |e^{K(c+it')}|, all t' >= t, by the shift theta."""
         sign = 1.0 if self.step.direction != "add" else -1.0
-        return logsumexp(self.step.log_terms(u, self.c, t, sign * theta)) + math.log(u[1] - u[0]) \
-            - 0.5 * math.log(2 * math.pi) + 1e-14  # a smooth integrand: the sum is good to a few units of rounding
+        return (
+            logsumexp(self.step.log_terms(u, self.c, t, sign * theta))
+            + math.log(u[1] - u[0])
+            - 0.5 * math.log(2 * math.pi)
+            + 1e-14
+        )  # a smooth integrand: the sum is good to a few units of rounding
 
     def _build(self, eps, bits, max_nodes):
         step, n, c = self.step, self.n, self.c
@@ -388,8 +396,12 @@ class Bend:
         while True:
             r, t = c + self.way * al * (math.cosh(v / 2) - 1), be * math.sinh(v)
             log_m = self._log_bound(r, t)
-            size = n * log_m - r * eps - math.log(math.hypot(r, t) * math.hypot(1 + r, t)) \
+            size = (
+                n * log_m
+                - r * eps
+                - math.log(math.hypot(r, t) * math.hypot(1 + r, t))
                 + math.log(be * math.cosh(v) + al * math.sinh(v))
+            )
             scan.append((r, t, log_m, size))
             if size < scan[0][3] - goal - 5:
                 break
@@ -412,8 +424,11 @@ class Bend:
         lo, hi = self.step.extent(r, 100)
         u = np.linspace(min(lo, -14.0), max(hi, 14.0), 1201)  # a shift may leave only the mass near 0
         shifts = [0.0, 3.1, *(3.0 * 0.6**k for k in range(25))]
-        return min(float(logsumexp(self.step.log_terms(u, r, t, self.way * theta))) for theta in shifts) \
-            + math.log(u[1] - u[0]) - 0.5 * math.log(2 * math.pi)
+        return (
+            min(float(logsumexp(self.step.log_terms(u, r, t, self.way * theta))) for theta in shifts)
+            + math.log(u[1] - u[0])
+            - 0.5 * math.log(2 * math.pi)
+        )
 
     def _add(self, v):
         z = acb(arb(self.c) + self.way * arb(self.al) * ((v / 2).cosh() - 1), arb(self.be) * v.sinh())
