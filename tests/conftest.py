@@ -1,7 +1,9 @@
 """The tests see the installed package, never the source folder (which `python -m pytest` puts on the path)."""
 
+import itertools
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ from hypothesis import HealthCheck, Phase, settings
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
+# Several processes run the tests, as many as there are cores: one thread for each of them and of their children.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples on every machine and in every run, and no shrinking, which would multiply the time of a failure.
 # HYPOTHESIS_PROFILE=explore draws new examples, and more, and shrinks what it finds.
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], database=None)
@@ -17,7 +23,7 @@ settings.register_profile("fixed", calm, max_examples=25, derandomize=True, phas
 settings.register_profile("explore", calm, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-CHECKS = pytest.StashKey[dict]()
+CHECKS = "containment checks"
 
 
 def pytest_addoption(parser):
@@ -26,7 +32,6 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "deep: minutes long, runs with --deep only")
-    config.stash[CHECKS] = {}
 
 
 def pytest_collection_modifyitems(config, items):
@@ -39,14 +44,19 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture
 def checked(request):
     """Call `checked(n)` for n containment checks made; the end of the run shows the sum per test function."""
-    counts, name = request.config.stash[CHECKS], request.node.originalname
 
     def count(number=1):
-        counts[name] = counts.get(name, 0) + number
+        request.node.user_properties.append((CHECKS, number))
 
     return count
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    for name, number in config.stash[CHECKS].items():
-        terminalreporter.write_line(f"{name}: {number} containment checks")
+def pytest_terminal_summary(terminalreporter):
+    counts = Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "when", None) == "call":
+            for key, number in report.user_properties:
+                if key == CHECKS:
+                    counts[report.location[2].partition("[")[0]] += number
+    for name, number in counts.items():
+        terminalreporter.write_line(f"{name}: {number} {CHECKS}")
