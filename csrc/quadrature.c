@@ -97,19 +97,34 @@ static double surveyed_ends(const ew_view *ln, const ew_nodes *nd, int cls, doub
     return lost + ew_survey_controls(ln->law, z, from, to, nd->hu);
 }
 
+/* How fast the logarithm of phi g e^{c loss} falls at either end of the nodes, at least, and ever faster beyond. */
+static void falls(double *up, double *down, const ew_model *m, const ew_nodes *nd, double c)
+{
+    const int e = nd->count - 1;
+    const double s = m->s, a = m->kind == EW_KIND_ADD ? 1.0 : 1.0 + c, b = m->kind == EW_KIND_REPLACE ? 1.0 : 0.0;
+    *up = nd->u[e] - a * (a < 4.0 * s * s ? nd->dp[e] : 1.0) / s - b * c * nd->dm[e] / s;
+    *down = -nd->u[0] - (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : b / s);
+}
+
+int ew_past_peaks(const ew_model *m, const ew_nodes *nd, double c)
+{
+    double up, down;
+    falls(&up, &down, m, nd, c);
+    return up > 0.5 && down > 0.5;
+}
+
 /* The same, in closed form where the integrand is log-concave beyond or past every peak. */
 double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double t)
 {
     const ew_model *m = ln->m;
-    const int e = nd->count - 1;
+    const int e = nd->count - 1, two = m->kind == EW_KIND_REPLACE;
     const double z = hypot(c, t), left = 1.0 + z * fmin(1.0, m->q * 1.0001);
-    const double s = m->s, a = m->kind == EW_KIND_ADD ? 1.0 : 1.0 + c, b = m->kind == EW_KIND_REPLACE ? 1.0 : 0.0;
-    const double up = nd->u[e] - a * (a < 4.0 * s * s ? nd->dp[e] : 1.0) / s - b * c * nd->dm[e] / s;
-    const double down = -nd->u[0] - (m->kind == EW_KIND_ADD ? c * nd->dp[0] / s : b / s);
+    double up, down;
+    falls(&up, &down, m, nd, c);
     if (ln->law->far.width > 0.0 || !(up > 0.5 && down > 0.5))
         return surveyed_ends(ln, nd, cls, c, z);
     const double le = nd->loss[e], l0 = nd->loss[0];
     const double fe = exp(nd->lw[e] + fmax(c * le, fmax(0.0, -le))) / expm1(nd->hu * up),
                  f0 = exp(nd->lw[0] + fmax(c * l0, fmax(0.0, -l0))) / expm1(nd->hu * down);
-    return 2.0 * (fe * (1.0 + z) + f0 * (b > 0.0 ? 1.0 + z : left)) * (1.0 + 1e-6);
+    return 2.0 * (fe * (1.0 + z) + f0 * (two ? 1.0 + z : left)) * (1.0 + 1e-6);
 }

@@ -51,13 +51,31 @@ static far_log mid_far(const ew_view *ln, const ew_moments *at, double T)
     return (far_log){far, far};
 }
 
+/* E_c[e^psi] - 1, decay.c, at a good theta.  What is best for many small losses is too much for a large one that is
+ * rare: it gains nothing from theta beyond 1/T, and pays e^{theta^2 s^2/2}. */
+static double least_excess(double *theta, double *slack, const ew_view *ln, const ew_nodes *nd, const ew_moments *at,
+                           double T, double enough)
+{
+    *theta = ew_decay_theta(ln->law, nd, at, T);
+    double v = ew_decay_excess(ln->law, nd, at, *theta, T, slack);
+    for (double less = 0.75 * *theta, its_slack; *theta > 0.45 && v > enough; less *= 0.75) {
+        const double its = ew_decay_excess(ln->law, nd, at, less, T, &its_slack);
+        if (!(its < v))
+            break;
+        v = its;
+        *slack = its_slack;
+        *theta = less;
+    }
+    return v;
+}
+
 /* small steps; certain only where `plain` is at most `enough` */
 static far_log small_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, double enough)
 {
-    const double n = ln->m->n, log_m = ew_log_m(at);
-    double slack;
-    const double theta = ew_decay_theta(ln->law, nd, at, T), v = ew_decay_excess(ln->law, nd, at, theta, T, &slack);
-    const double plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v)));
+    const double n = ln->m->n, log_m = ew_log_m(at), little = enough < INFINITY ? expm1(enough / n - log_m) : -1.0;
+    double theta, slack;
+    const double v = least_excess(&theta, &slack, ln, nd, at, T, little),
+                 plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v)));
     if (!(plain <= enough))
         return (far_log){plain, INFINITY};
     const double x = v + slack + 1.01 * excess_error(ln, nd, at, theta, T, v);

@@ -32,6 +32,9 @@ int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 /* 0: no saddle within reach */
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
+/* A smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more than
+ * all the others, though they hardly matter for delta.  The terms of a line are larger then, but fewer. */
+void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd);
 /* slow, any law */
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start);
 double ew_log_kernel(double c); /* log of the largest (1 - e^-x)_+ e^{-c x} */
@@ -63,6 +66,7 @@ double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double 
 /* the same on the real axis, best y, over `size` */
 double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size);
 double ew_ends(const ew_view *ln, const ew_nodes *nd, int cls, double c, double t);  /* what is beyond the nodes */
+int ew_past_peaks(const ew_model *m, const ew_nodes *nd, double c); /* without tapers: is that little at tilt c? */
 
 /* reach.c */
 enum { EW_SEGMENTS = 4 }; /* stretches of t with a quadrature error of their own */

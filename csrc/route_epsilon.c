@@ -15,18 +15,6 @@ static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
     return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
 }
 
-/* How much of M'' comes from the steps beyond u: where it is not little, the saddle point speaks of them and not of the
- * run. */
-static double share_beyond(const ew_nodes *nd, const ew_moments *at, double u)
-{
-    double share = 0.0;
-    for (int k = nd->count - 1; k >= 0 && nd->u[k] > u; k--)
-        share += nd->p[EW_SMALL][k] * nd->loss[k] * nd->loss[k];
-    for (int k = 0; k < nd->count && nd->u[k] < -u; k++)
-        share += nd->p[EW_SMALL][k] * nd->loss[k] * nd->loss[k];
-    return share / at->m2;
-}
-
 /* One line for all steps of a law, moved until it stands where epsilon is; `lost` is the log of what the law leaves
  * out. 1: [out[0], out[1]] is as narrow as asked. */
 static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_saddle *sp, double log_delta,
@@ -83,9 +71,10 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
     const double lost = log_delta + log(1e-4 * rtol);
-    const int one_sided = m->kind == EW_KIND_ADD,
-              lost_in_tail = !one_sided && !(seen && share_beyond(&coarse, &sp.at, ew_rare_from(m, lost)) < 1e-3);
-    if (seen && !lost_in_tail && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_PLAIN, ws))
+    const int one_sided = m->kind == EW_KIND_ADD;
+    if (seen && !one_sided)
+        ew_saddle_back(&sp, &law, &coarse);
+    if (seen && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_PLAIN, ws))
         return 1;
     if (!one_sided && !isfinite(out[1])) { /* the far tail of a step, too rare to matter, stands in the way */
         const ew_law cut = ew_capped(m, lost);

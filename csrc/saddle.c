@@ -150,6 +150,29 @@ int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps)
     return 1;
 }
 
+/* d log(spread^2)/d log c, from the weights p at c. */
+static double growth(const ew_saddle *sp, const ew_nodes *nd, double n)
+{
+    const double c = sp->c, b = 1.0 + c, m = sp->at.m, k1 = sp->at.m1 / m, k2 = sp->at.m2 / m - k1 * k1, *l = nd->loss;
+    double m3 = 0.0;
+    for (int k = 0; k < nd->count; k++)
+        m3 += nd->p[EW_SMALL][k] * l[k] * l[k] * l[k];
+    const double k3 = m3 / m - 3.0 * k1 * k2 - k1 * k1 * k1;
+    return c * (n * k3 - 2.0 / (c * c * c) - 2.0 / (b * b * b)) / (n * k2 + 1.0 / (c * c) + 1.0 / (b * b));
+}
+
+void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd)
+{
+    const double eps = sp->eps, log_delta = sp->log_delta, start = sp->c;
+    while (sp->c > 0.1 * start && growth(sp, nd, law->m->n) > 4.0) {
+        sp->c *= 0.9;
+        ew_moments_at(&sp->at, nd, sp->c);
+        estimate(sp, law->m);
+    }
+    sp->eps = eps;
+    sp->log_delta = log_delta;
+}
+
 /* log M of the small steps, from above where terms may be lost.  */
 double ew_log_m(const ew_moments *at)
 {
