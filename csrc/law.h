@@ -4,8 +4,9 @@
  * layers whose index is public, M(z) = sum share M_layer(z); M(z) = E[e^{z loss}] under the first law, for real and
  * complex z, Re z > 0:
  *   mixture  P = sum p_i N(a_i, s^2), a_i >= 0, against Q = sum q_j N(b_j, s^2), b_j <= 0: quadrature in u = x/s
- *   (mixture.c) atoms    P(loss = l_k) = p_k, P(loss = inf) = scale laplace  Laplace(0, s) against Laplace(1, s): M(z)
- *   = ((z+1) e^{z/s} + z e^{-(z+1)/s})/(2z+1)
+ *            (mixture.c)
+ *   atoms    P(loss = l_k) = p_k, P(loss = inf) = scale
+ *   laplace  Laplace(0, s) against Laplace(1, s): M(z) = ((z+1) e^{z/s} + z e^{-(z+1)/s})/(2z+1)
  * Everything of one evaluation lies in the caller's arena; a function that finds it too small says so and leaves it to
  * the caller to come again with a larger one.
  */
@@ -65,13 +66,34 @@ typedef struct {
     double real_err, r0, r1, r2;
 } ew_table;
 
-/* arena.c and law.c */
+/* arena.c */
 void *ew_take(ew_arena *arena, size_t count, size_t size);
+
+/* law.c: the nodes */
+enum { EW_LANES = 8 }; /* loops over nodes run over whole vectors: what fills the last one has weight 0 */
+static inline size_t ew_table_whole(const ew_table *tb)
+{
+    return ((size_t)tb->count + EW_LANES - 1) & ~(size_t)(EW_LANES - 1);
+}
 int ew_table_fill(ew_table *tb, const ew_part *part, double c_max, double t, double floor, ew_arena *arena);
+
+/* laplace.c */
+static inline int ew_is_laplace(const ew_part *part)
+{
+    return part->layer[0].kind == EW_LAPLACE;
+}
+void ew_laplace_tilt(ew_table *tb, double c);
+void ew_laplace_ratio(double out[2], const ew_table *tb, double t);
+
+/* law_tilt.c: the real line */
 void ew_table_tilt(ew_table *tb, double c);
+double ew_table_quad(const ew_table *tb, double c, double t);
 void ew_table_errors(ew_table *tb);
 double ew_table_chernoff(const ew_table *tb, double c);
+
+/* law_line.c: a vertical line */
 double ew_table_far(const ew_table *tb, double T);
+enum { EW_TABLE_BLOCK = 32 }; /* steps of the recurrence between fresh starts */
 typedef struct {
     double *wr, *wi, *ar, *ai, *er, *ei; /* recurrence along the line */
 } ew_turns;
@@ -98,7 +120,8 @@ int ew_total_saddle(ew_total *to, int of_delta, double target, ew_arena *arena);
 double ew_total_chernoff(const ew_total *to, double c);
 double ew_total_far(const ew_total *to, double T);
 
-/* mixture.c */
+/* mixture.c and mixture_far.c */
+double ew_mixture_log_v(double out[2], const ew_atom *a, int count, double s, double u);
 int ew_mixture_fill(ew_table *tb, int k, double hu, double c_max, double floor, int room);
 double ew_mixture_loss(const ew_layer *ly, double u); /* grows with u */
 double ew_mixture_step(const ew_layer *ly, ew_segment *sg, double c, double t, double floor);

@@ -151,7 +151,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
 void ew_contour_delta(double out[2], const ew_contour *ct, double eps);
 int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, double log_delta);
 
-/* closed.c: q = 1 or a single step */
+/* closed.c, closed_epsilon.c: q = 1 or a single step */
 int ew_closed_applies(const ew_model *m);
 int ew_closed_log_delta(double *log_delta, double *rel, const ew_model *m, double eps);
 int ew_closed_delta(double out[2], const ew_model *m, double eps);

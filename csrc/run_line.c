@@ -16,7 +16,8 @@
  *          delta <= 1; for the tangents
  *                        m grows by E[1 + e^{-U}] e^{..} = 1 + e^{w^2 (c2+1)}
  *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T); for the tangents also int_T^inf e^{-mu^2 t^2/2}/t dt
- *          <= e^{-mu^2 T^2/2}/(mu^2 T^2) quadrature, rounding: law.c, mixture.c
+ *                        <= e^{-mu^2 T^2/2}/(mu^2 T^2)
+ *          quadrature, rounding: law_tilt.c, law_line.c, mixture.c
  */
 #include "compose.h"
 

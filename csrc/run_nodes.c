@@ -9,8 +9,6 @@
 
 #include <math.h>
 
-enum { BLOCK = 32 };
-
 /* log of a bound of |kernel's function of the loss| e^{-c2 loss} */
 static double log_most(double c2, double w2)
 {
@@ -94,7 +92,7 @@ int ew_run_powers(ew_powers *pw, const ew_total *to, double h, int J, ew_arena *
         nodes = to->tb[i].count > nodes ? to->tb[i].count : nodes;
     double **all[] = {&pw->log_mod, &pw->angle, &pw->err, &pw->size};
     for (int i = 0; i < 4; i++)
-        *all[i] = ew_take(arena, (size_t)J + BLOCK + 1, sizeof(double));
+        *all[i] = ew_take(arena, (size_t)J + EW_TABLE_BLOCK + 1, sizeof(double));
     ew_turns tn;
     if (!ew_turns_take(&tn, nodes, arena))
         return 0;
@@ -104,9 +102,9 @@ int ew_run_powers(ew_powers *pw, const ew_total *to, double h, int J, ew_arena *
         const ew_table *tb = &to->tb[i];
         const double n = tb->part->n;
         ew_table_turn(&tn, tb, h);
-        for (int from = 0; from <= J; from += BLOCK) {
-            double l[BLOCK], a[BLOCK], e[BLOCK];
-            const int count = J + 1 - from < BLOCK ? J + 1 - from : BLOCK;
+        for (int from = 0; from <= J; from += EW_TABLE_BLOCK) {
+            double l[EW_TABLE_BLOCK], a[EW_TABLE_BLOCK], e[EW_TABLE_BLOCK];
+            const int count = J + 1 - from < EW_TABLE_BLOCK ? J + 1 - from : EW_TABLE_BLOCK;
             ew_table_block(l, a, e, tb, &tn, h, from, count);
             for (int j = 0; j < count; j++) {
                 pw->log_mod[from + j] += n * l[j];

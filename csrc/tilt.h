@@ -1,7 +1,7 @@
 /* tilt.h - rooms of the expansions: quadrature of the tilted law, its cumulants, coefficients, and what is made of
  * them.
  *
- * Order    special, wide, round, model -> plan (where the quadrature nodes lie) -> cumulants -> partitions
+ * Order    special, wide, round, model -> plan (where the quadrature nodes lie) -> sheet -> cumulants -> partitions
  *          (coefficients) -> edgeworth, tilted, renyi (estimates of one direction) -> estimate (the public functions)
  */
 #ifndef EW_TILT_H
@@ -21,7 +21,7 @@ typedef struct {
 int ew_plan_nodes(ew_plan *plan, const ew_model *m, double low, double high, int order, double budget, double *scratch);
 double ew_plan_log_v(const ew_model *m, double y); /* log(1 - q + q e^y) */
 
-/* cumulants.c: the law on its nodes, untilted */
+/* sheet.c: the law on its nodes, untilted */
 typedef struct {
     const ew_model *m;
     int count;
@@ -36,7 +36,10 @@ int ew_sheet_cover(ew_sheet *sheet, const ew_model *m, double c, int order,
                    ew_scratch *ws);                 /* the same around c, unless c is served already */
 int ew_sheet_near(const ew_model *m, double c);     /* 1: K(c) is good to 1e-13 of itself, else to 1e-13 */
 double ew_sheet_k(const ew_sheet *sheet, double c); /* K(c), relative accuracy */
+double ew_sheet_largest(const ew_sheet *sheet, double c); /* log of the largest weight */
 void ew_sheet_slopes(double out[2], const ew_sheet *sheet, double c, double at); /* K'(c) - at, K''(c) */
+
+/* cumulants.c */
 /* kappa[1 .. order] at tilt c, err[k] a bound of the error of kappa[k]: quadrature aside */
 void ew_sheet_cumulants(double *kappa, double *err, ew_sheet *sheet, double c, int order);
 int ew_cumulants_double(double *kappa, double *err, const ew_model *m, double c, int order, ew_scratch *ws);
