@@ -35,7 +35,7 @@ RUNS = {
     "lattice": 9 * DiscreteGaussian(2.0),
     "gaussians": 3 * Gaussian(2.0),
     "truncated": 20 * TruncatedPoissonGaussian(1.0, 0.05, 1000, 60),
-    "sampled laplace": 10 * SubsampledLaplace(1.0, 0.1),
+    "sampled laplace": 10 * SubsampledLaplace(2.0, 0.2),
     "discrete and few": DiscreteGaussian(5.0) + 2 * SubsampledGaussian(1.0, 0.05),
 }
 CERTIFICATES = {name: run.certificate(1e-5) for name, run in RUNS.items()}
@@ -58,7 +58,7 @@ ODD = (
     [],
     {},
 )
-FEW_NODES = (0.5, 2.0)  # around the saddle: elsewhere it may take seconds to give up
+FEW_NODES = (0.6, 1.5)  # around the saddle: elsewhere it may take seconds to give up
 
 
 def beside(certificate, low, high):

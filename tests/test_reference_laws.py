@@ -70,17 +70,13 @@ def curved(parameters, z):
         gap = (x - centre) / scale
         return (-gap * gap / 2).exp() if gauss else (-(gap if side else -gap)).exp()
 
-    def mixed(x, centre, sides):
-        return (1 - q) * shape(x, 0, sides[0]) + q * shape(x, centre, sides[1])
+    def density(x, centre, place):
+        alone = shape(x, 0, place > 0)
+        return (1 - q) * alone + q * shape(x, centre, place > centre) if centre else alone
 
-    def pair(x, place):
-        sides = [place > centre for centre in (0, 1, -1)]
-        up, down, alone = mixed(x, 1, sides[:2]), mixed(x, -1, (sides[0], sides[2])), shape(x, 0, sides[0])
-        return {"remove": (up, alone), "add": (alone, up), "replace_one": (up, down)}[direction]
-
-    def total(first, last, term):
-        pieces = [first + (last - first) * i / 32 for i in range(33)]
-        return sum((acb.integral(term, a, b, abs_tol=arb(10) ** -30) for a, b in pairwise(pieces)), acb(0))
+    def total(first, last, term):  # far narrower than what is compared with it
+        pieces = [first + (last - first) * i / 16 for i in range(17)]
+        return sum((acb.integral(term, a, b, abs_tol=arb(10) ** -20) for a, b in pairwise(pieces)), acb(0))
 
     if gauss:  # q times the ratio's excess over 1 is 0 at 1/2
 
@@ -91,12 +87,12 @@ def curved(parameters, z):
         tail = total(arb(0.5), far, lambda x, _: shape(x, 0, 0) * (((1 + z) * ratio(x)).exp() + (-z * ratio(x)).exp()))
         norm = (2 * flint.arb.pi()).sqrt() * scale
         return tail / norm + (1 - q) * (1 / (arb(8).sqrt() * scale)).erf()
-    value = acb(0)
+    centres, value = {"remove": (1, 0), "add": (0, 1), "replace_one": (1, -1)}[direction], acb(0)
     for first, last in pairwise((-1 - 75 * scale, arb(-1), arb(0), arb(1), 1 + 75 * scale)):
         place = (first + last) / 2
 
         def term(x, _, place=place):
-            p, other = pair(x, place)
+            p, other = (density(x, centre, place) for centre in centres)
             return p * (z * (p / other).log()).exp()
 
         value += total(first, last, term)
