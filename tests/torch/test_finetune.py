@@ -171,7 +171,7 @@ def test_the_card_states_a_claim_that_can_be_checked(place, tmp_path):
 
 
 DRIVER = """
-import sys, time
+import sys
 import torch
 from edgeworth_acct.torch_adapter import training
 from edgeworth_acct.torch_adapter.finetune import main
@@ -181,11 +181,12 @@ from edgeworth_acct.torch_adapter.pretrained import model_for, tokenizer_for
 from edgeworth_acct.torch_adapter.tasks import TASKS
 torch.set_num_threads(1)
 before = training.Bar.update
-def slowly(bar, run):
+def waiting(bar, run):
     before(bar, run)
-    print("step", run.step, flush=True)
-    time.sleep(0.2)
-training.Bar.update = slowly
+    if run.step == 7:
+        print("step 7", flush=True)
+        sys.stdin.readline()
+training.Bar.update = waiting
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -194,12 +195,12 @@ sys.exit(main(sys.argv[1:]))
 def test_killed_or_interrupted_and_resumed(place, tmp_path, how):
     folder, steps = tmp_path / "run", {"steps": 12, "evaluate-every": 5, "method": "rgp"}
     command = [sys.executable, "-I", "-c", DRIVER, *options(place, folder, **steps), "--no-progress"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if line.startswith("step 7"):
-            process.send_signal(how)
-            break
-    _, errors = process.communicate(timeout=60)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, **pipes, text=True)
+    while not process.stdout.readline().startswith("step 7"):
+        assert process.poll() is None
+    process.send_signal(how)
+    _, errors = process.communicate("\n", timeout=60)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert ("interrupted" in errors) == (how == signal.SIGINT)
     assert not (folder / "metrics.json").exists()
