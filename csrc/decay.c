@@ -8,6 +8,10 @@
  *          args are >= 0.  Any 0 < theta < pi/2 is valid.
  * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so
  *          the n-th power is meaningful for any n.
+ * Rare     Where few steps matter, theta costs all the others e^{theta^2 s^2/2} for nothing.  Any smooth weight W leaves
+ *          them on the real line:  |phi_c(t)| <= 1 - E_c[W] + E_c[W_theta/W e^psi W],  here W = lam Y/(1 + lam Y), |W_theta|
+ *          = W |(1 + lam Y)/(1 + lam Y e^{i theta})| (replace: 1 - W the product of both sides', and both factors), lam =
+ *          infinity: W = 1, the bound above.
  * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta =
  *          log(v_theta/v_{-theta})/(2i). On Im u = alpha s, alpha >= 0 (alpha < 0 alike), |phi| grows by e^{alpha^2
  *          s^2/2}, |v_theta| becomes the geometric mean of |v_{theta+alpha}| and |v_{theta-alpha}|, arg v_theta becomes
@@ -28,19 +32,33 @@
 
 #include <math.h>
 
+/* lam Y/(1 + lam Y) from d = Y/(1+Y) */
+static inline double weight(double lam, double d)
+{
+    return lam * d / (1.0 - d + lam * d);
+}
+
+/* The same of both sides, the weight of a step. */
+static inline double either(double lam, double dp, double dm)
+{
+    const double a = weight(lam, dp), b = weight(lam, dm);
+    return a + b - a * b;
+}
+
 EW_CLONES
-double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T)
+double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double lam, double T)
 {
     const ew_model *m = law->m;
     const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL],
                  *dp = nd->dp, *dm = nd->dm;
+    const int all = lam == INFINITY;
     double d = 0.0, v = 0.0, sum = 0.0;
 #pragma omp simd reduction(+ : d, v, sum)
     for (int i = 0; i < nd->count; i++) { /* dm = 0 unless replace */
-        const double a = dp[i], b = dm[i];
-        sum += p[i];
-        d += p[i] * (a + b);
-        v += p[i] * (alpha * a * (1.0 - a) + beta * b * (1.0 - b));
+        const double a = dp[i], b = dm[i], w = all ? p[i] : p[i] * either(lam, a, b);
+        sum += w;
+        d += w * (a + b);
+        v += w * (alpha * a * (1.0 - a) + beta * b * (1.0 - b));
     }
     const double curve = m->s * m->s - v / sum;
     const double theta = T * d / sum / fmax(curve, 0.25 * m->s * m->s);
@@ -55,38 +73,57 @@ static inline double turned(double *arg, double d, double co, double si, double 
     return 0.5 * ew_k_log_of(1.0 + x, x, 0.0); /* what 1 + x loses matters little beyond sqrt 2 */
 }
 
+/* log|(1 + lam Y)/(1 + lam Y e^{i theta})| at W = w */
+static inline double turned_weight(double w, double ver)
+{
+    const double x = -2.0 * w * (1.0 - w) * ver;
+    return -0.5 * ew_k_log_of(1.0 + x, x, 0.0);
+}
+
+EW_BODY void add_up(double out[3], const ew_nodes *nd, double alpha, double beta, double g, double theta, double lam,
+                    double T, int two, int all)
+{
+    const double *p = nd->p[EW_SMALL], *dp = nd->dp, *dm = nd->dm;
+    const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
+    double sum = 0.0, size = 0.0, share = 0.0;
+#pragma omp simd reduction(+ : sum, size, share)
+    for (int i = 0; i < nd->count; i++) {
+        double a, b = 0.0, k = 0.0, w = p[i], f = 0.0;
+        const double l = alpha * turned(&a, dp[i], co, si, ver);
+        if (two)
+            k = beta * turned(&b, dm[i], co, si, ver);
+        if (!all) {
+            w *= two ? either(lam, dp[i], dm[i]) : weight(lam, dp[i]);
+            f = turned_weight(weight(lam, dp[i]), ver) + (two ? turned_weight(weight(lam, dm[i]), ver) : 0.0);
+        }
+        const double psi = g + l + k + f - T * (a + b), e = ew_k_expm1(psi), grown = e > 0.0 ? e : 0.0;
+        sum += w * e + EW_VANISHES * grown;
+        size += w * (g + fabs(l) + fabs(k) + f + T * (a + b)) * (1.0 + grown);
+        share += w + EW_VANISHES;
+    }
+    out[0] = sum;
+    out[1] = size;
+    out[2] = share;
+}
+
 EW_CLONES
-double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T,
-                       double *slack)
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double lam, double theta, double T,
+                       double *slack, double *share)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, *p = nd->p[EW_SMALL],
-                 *dp = nd->dp, *dm = nd->dm;
-    const double co = cos(theta), si = sin(theta), h = sin(0.5 * theta), ver = 2.0 * h * h; /* 1 - cos theta */
-    const double g = 0.5 * theta * theta * m->s * m->s;
-    double sum = 0.0, size = 0.0;
-    if (m->kind == EW_KIND_REPLACE) {
-#pragma omp simd reduction(+ : sum, size)
-        for (int i = 0; i < nd->count; i++) {
-            double a, b;
-            const double l = alpha * turned(&a, dp[i], co, si, ver), k = beta * turned(&b, dm[i], co, si, ver);
-            const double psi = g + l + k - T * (a + b), e = ew_k_expm1(psi);
-            const double grown = e > 0.0 ? e : 0.0;
-            sum += p[i] * e + EW_VANISHES * grown;
-            size += p[i] * (g + fabs(l) + fabs(k) + T * (a + b)) * (1.0 + grown);
-        }
-    } else {
-#pragma omp simd reduction(+ : sum, size)
-        for (int i = 0; i < nd->count; i++) {
-            double a;
-            const double l = alpha * turned(&a, dp[i], co, si, ver), psi = g + l - T * a, e = ew_k_expm1(psi);
-            const double grown = e > 0.0 ? e : 0.0;
-            sum += p[i] * e + EW_VANISHES * grown;
-            size += p[i] * (g + fabs(l) + T * a) * (1.0 + grown);
-        }
-    }
-    *slack = 1e-11 * size / at->m; /* rounding of p, psi and the sum, relative 1e-13 or better each */
-    return sum / at->m;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, g = 0.5 * theta * theta * m->s * m->s;
+    double sums[3];
+    if (m->kind == EW_KIND_REPLACE && lam == INFINITY)
+        add_up(sums, nd, alpha, beta, g, theta, lam, T, 1, 1);
+    else if (m->kind == EW_KIND_REPLACE)
+        add_up(sums, nd, alpha, beta, g, theta, lam, T, 1, 0);
+    else if (lam == INFINITY)
+        add_up(sums, nd, alpha, beta, g, theta, lam, T, 0, 1);
+    else
+        add_up(sums, nd, alpha, beta, g, theta, lam, T, 0, 0);
+    *slack = 1e-11 * sums[1] / at->m; /* rounding of p, psi and the sum, relative 1e-13 or better each */
+    *share = sums[2] / at->m * (1.0 + 1e-11);
+    return sums[0] / at->m;
 }
 
 /* Error of that sum against the integral, and what the taper gains off the real axis.  M(c) that was summed as M(c) - 1

@@ -7,28 +7,46 @@
 
 #include <math.h>
 
-/* What the nodes may miss of v = E_c[e^psi] - 1: strips |Im u| <= alpha s, and what is beyond the ends (decay.c). */
-static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double theta, double T,
-                           double v)
+/* A bound of decay.c: e = E_c[W (e^psi - 1)] with its rounding, at these lam and theta; share: E_c[W]. */
+typedef struct {
+    double lam, theta, e, slack, share;
+} turn;
+
+static turn turn_at(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double lam, double theta, double T)
+{
+    turn v = {.lam = lam, .theta = theta};
+    v.e = ew_decay_excess(ln->law, nd, at, lam, theta, T, &v.slack, &v.share);
+    return v;
+}
+
+/* What the nodes may miss of it and of M(c): strips |Im u| <= alpha s, and what is beyond the ends (decay.c).  On a strip
+ * the integrand of E_c[W], and that with e^psi, grows by a factor: an error relative to E_c[W]. */
+static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, const turn *v, double T)
 {
     const ew_model *m = ln->m;
-    const double s = m->s, g = 0.5 * theta * theta * s * s;
+    const double s = m->s, theta = v->theta, g = 0.5 * theta * theta * s * s;
     if (ln->law->far.width > 0.0)
         return ew_decay_error(ln->law, nd, at, theta, T);
-    const double grows = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c, each = m->kind == EW_KIND_REPLACE ? 1.0 : 0.5;
+    const int all = v->lam == INFINITY, two = m->kind == EW_KIND_REPLACE;
+    const double weighs = all ? 0.0 : two ? -2.0 : -1.0, each = two ? 1.0 : 0.5,
+                 grows = (m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c) + weighs,
+                 ends = ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) / (1.0 + at->m0);
     double err = INFINITY;
-    for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / s); alpha * s > 0.02 && !(m->n * err < 0.02 * (1.0 + v));
+    for (double alpha = fmin(0.95 * EW_PI - theta, 9.0 / s); alpha * s > 0.02 && !(m->n * err < 0.02 * (1.0 + v->e));
          alpha *= 0.6) {
-        const double C = grows * log(cos(0.5 * (theta + alpha)));
         const double late = alpha < 0.4999 * EW_PI ? 0.0 : T * fmax(0.0, alpha - theta) * each;
-        const double rise = g + 0.5 * alpha * alpha * s * s + C + late;
-        const double control = exp(ew_survey_control(ln->law, ln->c, alpha * s)); /* as in decay.c */
-        const double e = 2.0 * (exp(rise) + control) / expm1(2.0 * EW_PI * alpha * s / nd->hu);
+        const double rise = g + 0.5 * alpha * alpha * s * s + grows * log(cos(0.5 * (theta + alpha))) + late;
+        const double k = 2.0 / expm1(2.0 * EW_PI * alpha * s / nd->hu), r = k * exp(rise);
+        const double e = all       ? r + k * exp(ew_survey_control(ln->law, ln->c, alpha * s)) /* as in decay.c */
+                         : r < 0.5 ? 2.0 * r * (v->share + 2.0 * ends) / (1.0 - r)
+                                   : INFINITY;
         if (e > err && late == 0.0)
             break; /* past the best strip */
         err = fmin(err, e);
     }
-    return err + ew_ends(ln, nd, EW_SMALL, ln->c, 0.0) * exp(g + grows * log(cos(0.5 * theta))) / (1.0 + at->m0);
+    if (!all) /* M(c) */
+        err += ew_real_quad(ln, EW_SMALL, ln->c, nd->hu, 1.0 + at->m0) + ends;
+    return err + ends * exp(g + grows * log(cos(0.5 * theta)));
 }
 
 /* log of sup_{t >= T} |G(c + i t)|: `certain`, and `plain` without the errors that a plan may ignore. */
@@ -51,34 +69,58 @@ static far_log mid_far(const ew_view *ln, const ew_moments *at, double T)
     return (far_log){far, far};
 }
 
-/* E_c[e^psi] - 1, decay.c, at a good theta.  What is best for many small losses is too much for a large one that is
- * rare: it gains nothing from theta beyond 1/T, and pays e^{theta^2 s^2/2}. */
-static double least_excess(double *theta, double *slack, const ew_view *ln, const ew_nodes *nd, const ew_moments *at,
-                           double T, double enough)
+/* The least at this lam.  What is best for many small losses is too much for a large one that is rare: it gains nothing
+ * from theta beyond 1/T, and pays e^{theta^2 s^2/2}. */
+static turn least_at(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double lam, double T, double enough)
 {
-    *theta = ew_decay_theta(ln->law, nd, at, T);
-    double v = ew_decay_excess(ln->law, nd, at, *theta, T, slack);
-    for (double less = 0.75 * *theta, its_slack; *theta > 0.45 && v > enough; less *= 0.75) {
-        const double its = ew_decay_excess(ln->law, nd, at, less, T, &its_slack);
-        if (!(its < v))
+    turn best = turn_at(ln, nd, at, lam, ew_decay_theta(ln->law, nd, at, lam, T), T);
+    while (best.theta > 0.45 && best.e > enough) {
+        const turn less = turn_at(ln, nd, at, lam, 0.75 * best.theta, T);
+        if (!(less.e < best.e))
             break;
-        v = its;
-        *slack = its_slack;
-        *theta = less;
+        best = less;
     }
-    return v;
+    return best;
+}
+
+/* To second order in T the bound falls by n (T E_c[W D])^2/(2 s^2 E_c[W]): is that far more for lam = 1, where W = D, than
+ * for all steps? */
+static int rare(const ew_nodes *nd, const ew_moments *at)
+{
+    double d = 0.0, d2 = 0.0;
+    for (int i = 0; i < nd->count; i++) {
+        const double each = nd->p[EW_SMALL][i] * (nd->dp[i] + nd->dm[i]);
+        d += each;
+        d2 += each * (nd->dp[i] + nd->dm[i]);
+    }
+    return d2 * d2 * at->m > 10.0 * d * d * d;
+}
+
+/* The same for any lam, until it is `enough`. */
+static turn least_turn(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, double enough)
+{
+    turn best = least_at(ln, nd, at, INFINITY, T, enough);
+    if (!(best.e > enough) || ln->law->far.width > 0.0 || !rare(nd, at))
+        return best;
+    for (double lam = 1.0; best.e > enough && lam < 1e20; lam *= 30.0) {
+        const turn other = least_at(ln, nd, at, lam, T, enough);
+        if (other.e < best.e)
+            best = other;
+        else if (lam > 1.0)
+            break;
+    }
+    return best;
 }
 
 /* small steps; certain only where `plain` is at most `enough` */
 static far_log small_far(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, double T, double enough)
 {
-    const double n = ln->m->n, log_m = ew_log_m(at), little = enough < INFINITY ? expm1(enough / n - log_m) : -1.0;
-    double theta, slack;
-    const double v = least_excess(&theta, &slack, ln, nd, at, T, little),
-                 plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v)));
+    const double n = ln->m->n, log_m = ew_log_m(at);
+    const turn v = least_turn(ln, nd, at, T, enough < INFINITY ? expm1(enough / n - log_m) : -1.0);
+    const double plain = n * (log_m + log1p(fmax(-1.0 + 1e-300, v.e)));
     if (!(plain <= enough))
         return (far_log){plain, INFINITY};
-    const double x = v + slack + 1.01 * excess_error(ln, nd, at, theta, T, v);
+    const double x = v.e + v.slack + 1.01 * excess_error(ln, nd, at, &v, T);
     return (far_log){plain, x > -1.0 ? n * (log_m + log1p(x)) : INFINITY};
 }
 
@@ -116,7 +158,7 @@ int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, d
         }
         /* far falls as a power of T, and the power falls */
         const double hint = T * pow(fmax(gone + 0.4, 0.1) / decayed, (i ? 1.1 : 1.0) / out->power);
-        if (blind && v > 0.4 && v < 4.0 && hint < most) {
+        if (blind && v > 0.4 && v < 4.0 && hint < most && hint < 1.4 * T) {
             out->T = T * pow(fmax(gone, 0.1) / decayed, 1.1 / out->power);
             out->far = INFINITY;
             return 1;

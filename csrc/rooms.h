@@ -15,9 +15,10 @@ double ew_survey_controls(const ew_law *law, double z, double from, double to, d
 double ew_survey_turned(const ew_law *law, double c, double theta, double alpha);
 
 /* decay.c */
-double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double T);
-double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T,
-                       double *slack);
+double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double lam, double T);
+/* share: E_c[W] */
+double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double lam, double theta, double T,
+                       double *slack, double *share);
 double ew_decay_error(const ew_law *law, const ew_nodes *nd, const ew_moments *at, double theta, double T);
 
 /* saddle.c: where to integrate.  Any c > 0 gives valid bounds; a good one makes them cheap. */

@@ -37,12 +37,15 @@ static int build(ew_nodes *nd, const ew_law *law, double c)
     if (width > 0.0) /* nothing beyond the taper, whatever c */
         return ew_nodes_fill(nd, law, fmin(fmin(0.3, 0.5 * m->s), 0.35 * width),
                              law->left.width > 0.0 ? law->left.at - 2.0 * width : -10.5, law->far.at + 2.0 * width);
-    const double top = outermost_peak(m,
-                                      m->kind == EW_KIND_ADD       ? 1.0
-                                      : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c
-                                                                   : 1.0 + c,
-                                      1);
-    const double low = m->kind == EW_KIND_REMOVE ? 0.0 : outermost_peak(m, m->kind == EW_KIND_ADD ? c : 1.0, -1);
+    const double sampled = 1.0 / m->s; /* the record's own component, which need not make a peak */
+    const double top = fmax(sampled, outermost_peak(m,
+                                                    m->kind == EW_KIND_ADD       ? 1.0
+                                                    : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c
+                                                                                 : 1.0 + c,
+                                                    1));
+    const double low = m->kind == EW_KIND_REMOVE ? 0.0
+                       : m->kind == EW_KIND_ADD  ? outermost_peak(m, c, -1)
+                                                 : fmin(-sampled, outermost_peak(m, 1.0, -1));
     return top < 300.0 && ew_nodes_fill(nd, law, fmin(0.65, m->s), low - reach, top + reach);
 }
 
