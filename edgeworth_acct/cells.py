@@ -47,7 +47,8 @@ class Cells:
     def outcomes(self):
         """Probability under the first law, mean of T as a loss, least and largest loss of each cell and each end.
 
-        Where the second law is too rare for its probability to be good the mean is the least loss.
+        The mean comes twice, rounded down and up: to the ends of the cell where the second law is too rare for its
+        probability to be good.
         """
         p = np.concatenate([[self.p_left], self.p, [self.p_right]])
         q = np.concatenate([[self.q_left], self.q, [self.q_right]])
@@ -55,8 +56,8 @@ class Cells:
         high = np.maximum.accumulate(high)  # rounding may put neighbours the wrong way round
         low = np.minimum(low, high)
         some, good = p > 0.0, (p > 0.0) & (q > _RARE)
-        mean = np.where(good, np.log(np.where(good, p, 1.0) / np.where(good, q, 1.0)), low)
-        return p[some], np.clip(mean, low, high)[some], low[some], high[some]
+        mean = np.clip(np.log(np.where(good, p, 1.0) / np.where(good, q, 1.0)), low, high)
+        return p[some], np.where(good, mean, low)[some], np.where(good, mean, high)[some], low[some], high[some]
 
     def law(self, pair=None):
         """The law above, with the one below as its `optimistic`; `pair` is what was cut."""
@@ -98,8 +99,8 @@ def between(x, centre):
 
 
 def apart(low, high):
-    """Places between `low` and `high` as `between` wants them."""
-    return np.linspace(low, high, math.ceil((high - low) / 0.0014) + 1)
+    """Places between `low` and `high` as `between` wants them; every sixteenth are some, too, with both ends."""
+    return np.linspace(low, high, 16 * math.ceil((high - low) / (16 * 0.0014)) + 1)
 
 
 class NormalPair:

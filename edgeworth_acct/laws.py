@@ -83,7 +83,7 @@ def mixture(direction, components, sigma):
 
 def compose(laws):
     """(pessimistic, optimistic) compositions of laws with counts; the same object where all laws are exact."""
-    if _finite(laws) and not _lattice(laws)[0]:
+    if _finite(laws) and not lattice_of(laws)[0]:
         laws = _enumerated(laws) or laws
     pessimistic = _pack(laws)
     if all(law.optimistic is None for law, _ in laws):
@@ -107,7 +107,7 @@ def _pack(laws):
                 layers.append((KIND[layer.kind], len(layer.first), len(layer.second), layer.share, layer.scale))
                 atoms += layer.first
                 atoms += layer.second
-    grid = _lattice(laws) if _finite(laws) else (0.0, 0.0, 0.0)
+    grid = lattice_of(laws) if _finite(laws) else (0.0, 0.0, 0.0)
     return Composition(mu2, parts, layers, atoms, *grid)
 
 
@@ -143,7 +143,7 @@ def _enumerated(laws):
     return [(law(1.0)._replace(optimistic=law(-1.0)), 1)]
 
 
-def _lattice(laws):
+def lattice_of(laws):
     """(spacing, origin, how far rounding may take a loss off it) of a lattice of total losses; spacing 0: none."""
     losses = [np.unique([loss for layer in law.layers for _, loss in layer.first]) for law, _ in laws]
     gaps = np.unique(np.concatenate([np.diff(values) for values in losses]))

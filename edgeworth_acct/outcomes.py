@@ -16,25 +16,45 @@ _MOST = 2**21  # lattice points at which one law is cut
 class Outcomes:
     """Of one step: for each cell its probability, its mean of T = e^{-loss} as a loss, its least and largest loss.
 
+    The mean comes rounded down and, `sure`, rounded up; they differ where it is not known.
     `border`: how far, over h, the cells of `below` should end from the middle between two lattice points.
     `infinite`: P(loss = inf) from below and above.
     """
 
     p: np.ndarray
     mean: np.ndarray
+    sure: np.ndarray
     low: np.ndarray
     high: np.ndarray
     border: np.ndarray
     infinite: tuple[float, float]
 
+    def below(self, cut):
+        """The outcomes whose cells begin below the cut."""
+        return self._some(self.low < cut)
+
+    def above(self, cut):
+        """The other ones."""
+        return self._some(self.low >= cut)
+
+    def _some(self, kept):
+        columns = (self.p, self.mean, self.sure, self.low, self.high, self.border)
+        return Outcomes(*(column[kept] for column in columns), self.infinite)
+
+    @property
+    def known(self):
+        """Whether all means are."""
+        return bool(np.all(self.mean == self.sure))
+
 
 @dataclass(frozen=True)
 class Lattice:
-    """Losses start + h k, for a law that will be tilted by c."""
+    """Losses start + h k, for a law that will be tilted by c, below a cut."""
 
     start: float
     h: float
     c: float
+    cut: float
 
 
 def outcomes(law, reach, lattice=None):
@@ -52,7 +72,7 @@ def outcomes(law, reach, lattice=None):
             infinite += layer.share * cells.infinite
         else:
             p, loss = np.array(layer.first).reshape(-1, 2).T
-            losses = [loss, loss, loss, np.zeros(len(loss))]
+            losses = [loss, loss, loss, loss, np.zeros(len(loss))]
             infinite += layer.share * layer.scale
         p = layer.share * p
         kept = p > 0.0
@@ -69,8 +89,12 @@ def _fine(pair, lattice):
     """
     x, start, h = pair.places, lattice.start, lattice.h
     loss, rough = pair.loss(x), pair.cells(x).outcomes
+    small = rough[3] < lattice.cut
+    if not small.any():
+        return pair.cells(x), np.zeros_like
+    rough = [column[small] for column in rough]
     matters = _matters(rough[0], rough[1], lattice.c)
-    first, last = rough[2][matters].min(), rough[3][matters].max()
+    first, last = rough[3][matters].min(), rough[4][matters].max()
     step = h * max(1, math.ceil((last - first) / h / _MOST))
     k = np.arange(math.ceil((first - start) / step), math.floor((last - start) / step) + 1.0)
     border = _border(rough, h)
@@ -95,7 +119,7 @@ def _border(cells, h):
 
     With a density f of the loss that is -h ((log f)' - 1/2)/12, but for terms of third order.
     """
-    p, mean, low, high = cells
+    p, mean, _, low, high = cells
     wide = high - low > 1e-9 * h
     place, log_f = mean[wide], np.log(p[wide] / (high - low)[wide])
     if len(place) < 2:
@@ -107,28 +131,29 @@ def _border(cells, h):
 
 
 def heaviest(law, c, h):
-    """Where most of the tilted probability is, within h: there a lattice shall fit best."""
+    """Where most of the tilted probability is, within h, or an atom with most of that: a lattice shall fit there."""
     exponents = np.log(law.p) + c * law.mean
     near = exponents > exponents.max() - 40.0
     places = np.floor((law.mean[near] - law.mean[near].min()) / h).astype(np.int64)
     heavy = places == np.bincount(places, np.exp(exponents[near] - exponents.max())).argmax()
-    return float(np.average(law.mean[near][heavy], weights=law.p[near][heavy]))
+    mean, p = law.mean[near][heavy], law.p[near][heavy]
+    return float(mean[p.argmax()] if 2.0 * p.max() > p.sum() else np.average(mean, weights=p))
 
 
 def above(law, lattice):
     """(k, p, span, off): the law above, the largest move of a loss, how far losses lie outside of their cells.
 
-    Outcomes move to the lattice points around their cell, so that the mean of T stays.
+    Outcomes move to the lattice points around their cell; the mean of T stays, or falls where it is not known.
     """
     start, h = lattice.start, lattice.h
     k = np.floor((law.low - start) / h + _NEAR)
     over = np.ceil((law.high - start) / h - _NEAR)
     off = max(0.0, np.max(start + h * k - law.low), np.max(law.high - start - h * over))
-    share = np.clip(np.expm1(start + h * k - law.mean) / np.expm1(-h * np.maximum(over - k, 1.0)), 0.0, 1.0)
+    share = np.clip(np.expm1(start + h * k - law.sure) / np.expm1(-h * np.maximum(over - k, 1.0)), 0.0, 1.0)
     share[over == k] = 0.0
     span = h * float(np.max(over - k))
     k, p = np.concatenate([k, over]), np.concatenate([law.p * (1.0 - share), law.p * share])
-    return k[p > 0.0], p[p > 0.0], span, off
+    return *_gathered(k, p), span, off
 
 
 def below(law, lattice):
@@ -148,5 +173,13 @@ def below(law, lattice):
     lower, upper = np.bincount(index[under], p[under], size), np.bincount(index[~under], p[~under], size)
     merged = lower * np.minimum(1.0, spare / np.where(short > 0.0, short, 1.0) * (1.0 - 1e-12))
     p = np.concatenate([upper + merged, lower - merged])
-    k = bottom + np.concatenate([np.arange(size), np.arange(size) - 1.0])
+    return _gathered(bottom + np.concatenate([np.arange(size), np.arange(size) - 1.0]), p)
+
+
+def _gathered(k, p):
+    """The same with every k once, if they lie close together, and without p = 0."""
+    first = k.min()
+    if k.max() - first < 4.0 * len(k):
+        p = np.bincount((k - first).astype(np.int64), p)
+        k = first + np.arange(len(p))
     return k[p > 0.0], p[p > 0.0]

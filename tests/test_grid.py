@@ -13,6 +13,7 @@ from oracles import gaussian, pld, single_step
 from scipy.stats import binom
 
 from edgeworth_acct import (
+    ApproximateDP,
     DiscreteGaussian,
     Gaussian,
     Laplace,
@@ -50,7 +51,13 @@ def test_gaussians(count, delta):
     exact = float(gaussian.epsilon(3.0, count, delta))
     checked(run, "remove", [exact], delta=delta)
     if exact > 0:
-        checked(run, "add", [delta * (1 - 1e-9), delta * (1 + 1e-9)], epsilon=exact, width=1e-3)
+        checked(run, "add", [delta * (1 - 1e-13), delta * (1 + 1e-13)], epsilon=exact, width=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [1 / 30, 1 / 36, 1 / 45])
+@pytest.mark.parametrize("delta", [0.3, 1e-5])
+def test_second_laws_too_rare_for_a_double(sigma, delta):
+    checked(1 * Gaussian(sigma), "remove", [float(gaussian.epsilon(sigma, 1, delta))], delta=delta, width=1e-6)
 
 
 @pytest.mark.parametrize("direction", WAYS)
@@ -104,6 +111,8 @@ FEW = [
     30 * SampledWithoutReplacementGaussian(2.0, 1000, 100),
     5 * SubsampledLaplace(1.0, 0.01) + Gaussian(5.0),
     3 * TruncatedPoissonGaussian(1.0, 0.01, 1000, 16),
+    1605 * RandomizedResponse(0.011, 100) + 20 * SampledWithoutReplacementGaussian(1.3, 1437, 1),
+    634 * ApproximateDP(0.00632, 1e-13) + 9 * SubsampledGaussian(1.12, 1.5e-3),
 ]
 
 
@@ -171,6 +180,12 @@ def test_what_a_lattice_cannot_do():
     assert grid.epsilon_bounds(laws(2 * Gaussian(1.0), "remove"), 1e-290, 1e-4) == (0.0, math.inf)
     low, high = grid.delta_bounds(laws(many, "remove"), np.array([1.0]), 1e-4)
     assert (low[0], high[0]) == (0.0, 1.0)
+
+
+def test_nothing_known_outside_of_a_lattice_is_no_number():
+    """A bound of what lies outside was infinite here, and a scale 0."""
+    lower, upper = (700356 * SubsampledLaplace(806.46, 5.514e-5)).epsilon_bounds(2.3e-6, adjacency="replace_one")
+    assert 1.6e-4 < lower < upper < 2e-4
 
 
 @pytest.mark.parametrize(
