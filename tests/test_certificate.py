@@ -76,7 +76,7 @@ RUNS = {
     "infinite beside": 500 * SubsampledGaussian(1.0, 0.01) + 2 * ApproximateDP(0.1, 1e-6),
 }
 CUT = TruncatedPoissonGaussian(1.0, 0.01, 10000, 110)  # cut in one step of six
-FIXED = SampledWithoutReplacementGaussian(2.0, 10000, 100)
+FIXED = SampledWithoutReplacementGaussian(2.0, 1000, 100)
 BOTH_WAYS = {
     "truncated": 500 * CUT,
     "truncated once": 1 * CUT,
@@ -84,7 +84,7 @@ BOTH_WAYS = {
     "fixed size": 500 * FIXED,
     "fixed size once": 1 * FIXED,
     "truncated thrice": 3 * TruncatedPoissonGaussian(1.0, 0.01, 1000, 16),
-    "fixed size, few": 20 * FIXED,
+    "fixed size, few": 20 * SampledWithoutReplacementGaussian(2.0, 10000, 100),
     "sampled laplace": 10 * SubsampledLaplace(1.0, 0.1),
     "sampled laplace once": 1 * SubsampledLaplace(1.0, 0.1),
     "sampled beside": 10 * SubsampledLaplace(1.0, 0.1) + 200 * SubsampledGaussian(1.0, 0.01) + 2 * Laplace(3.0),
@@ -167,7 +167,7 @@ def test_what_ball_arithmetic_cannot_do_is_refused_with_the_reason():
     ("mechanism", "changes"),
     [
         (CUT, {"sigma": 0.99, "q": 0.0102, "population": 10100, "limit": 109}),
-        (FIXED, {"sigma": 1.98, "population": 9900, "sample": 101}),
+        (FIXED, {"sigma": 1.98, "population": 990, "sample": 101}),
         (SubsampledLaplace(1.0, 0.1), {"scale": 0.99, "q": 0.101}),
     ],
 )
