@@ -45,8 +45,24 @@ double ew_run_nodes(const ew_total *to);
 double ew_run_fixed(ew_total *to, double eps);
 int ew_run_powers(ew_powers *pw, const ew_total *to, double h, int J, ew_arena *arena);
 
-/* run_once.c */
+/* run.c */
+void ew_run_infinite(double out[2], const ew_run *run);
+int ew_run_decays(const ew_run *run);
+int ew_total_start(ew_total *to, const ew_run *run, ew_arena *arena);
+double ew_run_chernoff(ew_total *to, double eps, ew_arena *arena);
+
+/* run_most.c */
+enum { EW_NEARS = 12 };
+typedef struct {
+    double most, log_pi[EW_NEARS], fall[EW_NEARS]; /* S >= most - fall with a probability of e^{log_pi} or more */
+} ew_near;
 double ew_run_most(const ew_run *run);
+void ew_most_near(ew_near *near, const ew_run *run); /* of a run whose losses have an upper bound */
+/* lower bounds; of delta of finite losses alone */
+double ew_most_delta(const ew_near *near, double eps);
+double ew_most_epsilon(const ew_near *near, double log_delta);
+
+/* run_once.c */
 int ew_once_applies(const ew_run *run);
 void ew_once_delta(double out[2], const ew_run *run, double eps);
 void ew_once_epsilon(double out[2], const ew_run *run, const double log_target[2]);

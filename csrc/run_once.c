@@ -1,6 +1,5 @@
-/* run_once.c - what needs no transform: runs of bounded loss near their largest one, and a single mechanism, once.
+/* run_once.c - a single mechanism, once, which needs no transform.
  *
- * Bounded  S <= most always: delta(eps) <= 1 - e^{eps - most}, exactly 0 from there on.
  * Once     atoms: delta(eps) = sum p_k (1 - e^{eps - l_k})_+;  Laplace, a = 1/scale: 1 - e^{(eps - a)/2} for |eps| <=
  *          a; mixture, whose loss grows: P(x > t) - e^eps Q(x > t) where the loss at t is eps, which is also the
  *          largest over all t: any t gives a lower bound, and t1 <= t <= t2 the upper bound P(x > t1) - e^eps Q(x >
@@ -10,41 +9,6 @@
 #include "special.h"
 
 #include <math.h>
-
-/* log v_P - log v_Q with P at 0 alone and a part of Q there: at most -log of that part's weight */
-static double mixture_most(const ew_layer *ly)
-{
-    double weight = 0.0;
-    for (int i = 0; i < ly->p; i++)
-        if (ly->first[i].at > 0.0)
-            return INFINITY;
-    for (int i = ly->p; i < ly->p + ly->q; i++)
-        weight += ly->first[i].at == 0.0 ? ly->first[i].weight : 0.0;
-    return weight > 0.0 ? -log(weight) : INFINITY;
-}
-
-/* An upper bound of the total loss; INFINITY if there is none. */
-double ew_run_most(const ew_run *run)
-{
-    double most = 0.0, size = 0.0;
-    if (run->mu2 > 0.0)
-        return INFINITY;
-    for (int i = 0; i < run->parts; i++) {
-        double top = -INFINITY;
-        for (int j = 0; j < run->part[i].layers; j++) {
-            const ew_layer *ly = &run->part[i].layer[j];
-            if (ly->kind == EW_MIXTURE)
-                top = fmax(top, mixture_most(ly));
-            if (ly->kind == EW_LAPLACE)
-                top = fmax(top, 1.0 / ly->scale);
-            for (int k = 0; ly->kind == EW_ATOMS && k < ly->p; k++)
-                top = fmax(top, ly->first[k].at);
-        }
-        most += run->part[i].n * top;
-        size += run->part[i].n * (2.0 + fabs(top));
-    }
-    return most + EW_U * (run->parts + 8.0) * size;
-}
 
 int ew_once_applies(const ew_run *run)
 {

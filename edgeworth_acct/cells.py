@@ -56,7 +56,7 @@ class Cells:
         high = np.maximum.accumulate(high)  # rounding may put neighbours the wrong way round
         low = np.minimum(low, high)
         some, good = p > 0.0, (p > 0.0) & (q > _RARE)
-        mean = np.clip(np.log(np.where(good, p, 1.0) / np.where(good, q, 1.0)), low, high)
+        mean = np.clip(np.log(np.where(good, p, 1.0)) - np.log(np.where(good, q, 1.0)), low, high)
         return p[some], np.where(good, mean, low)[some], np.where(good, mean, high)[some], low[some], high[some]
 
     def law(self, pair=None):
@@ -72,7 +72,10 @@ class Cells:
         above[1:] += up
         above[-1] += self.p_right
         kept = (self.p > 0.0) & (self.q > 0.0)
-        middle = np.clip(np.log(self.p[kept] / self.q[kept]), self.ends[:-1][kept], self.ends[1:][kept]) - 4.0 * _LOOSE
+        middle = (
+            np.clip(np.log(self.p[kept]) - np.log(self.q[kept]), self.ends[:-1][kept], self.ends[1:][kept])
+            - 4.0 * _LOOSE
+        )
         below = np.concatenate([[self.p_left], self.p[kept], [self.p_right]]) * (1.0 - _LOOSE)
         places = np.concatenate([self.ends[:1] - _LOOSE, middle, self.ends[-1:] - _LOOSE])
         return Law(

@@ -67,7 +67,7 @@ class View:
         if not high > 0.0:
             return 0.0
         low = 1e-9 * high
-        while high > 1.02 * low:
+        while high > 1.0001 * low:
             middle = math.sqrt(low * high)
             low, high = (low, middle) if self._log_delta(middle, log_delta) <= log_delta else (middle, high)
         return high
@@ -149,7 +149,7 @@ class View:
 
     def _tilt(self, epsilon, log_delta):
         """The tilt with the least Chernoff bound of delta, or the least tilt whose bound is low enough."""
-        tilts, enough = np.geomspace(1e-9, 1e7, 81), log_delta - _OUT
+        tilts, enough = np.geomspace(1e-9, 1e7, 81), log_delta - 5.0
         for _ in range(3):
             i = int(np.argmin(np.maximum(self._log_g(tilts) - tilts * epsilon + log_kernel(tilts), enough)))
             c, tilts = float(tilts[i]), np.geomspace(tilts[max(i - 1, 0)], tilts[min(i + 1, len(tilts) - 1)], 13)

@@ -243,6 +243,46 @@ static void once(void)
     }
 }
 
+/* Below the largest loss: atoms are exact there, densities bounded; no loss beyond it, whatever the delta. */
+static void most(void)
+{
+    enum { N = 7 };
+    const double e = 0.5, low = exp(-e) / (1.0 + exp(-e)), top = N * e;
+    const ew_atom atoms[] = {{low, -e}, {1.0 - low, e}}, sampled[] = {{1.0, 0.0}, {0.9, 0.0}, {0.1, -1.0}};
+    const ew_layer layers[] = {{EW_ATOMS, 2, 0, atoms, 1.0, 0.0}, {EW_MIXTURE, 1, 2, sampled, 1.0, 0.3},
+                               {.kind = EW_LAPLACE, .share = 1.0, .scale = 0.25}};
+    const ew_part parts[] = {{N, 1, &layers[0]}, {1.0, 1, &layers[1]}, {1.0, 1, &layers[2]}};
+    ew_arena arena = arena_of((size_t)1 << 26);
+    ew_near near_top;
+    const ew_run response_run = {.parts = 1, .part = &parts[0]};
+    ew_most_near(&near_top, &response_run);
+    for (double eps = top - 0.99; eps < top; eps += 0.2) { /* only the largest total is above it */
+        const double exact = response(e, N, eps), got = ew_most_delta(&near_top, eps),
+                     at = ew_most_epsilon(&near_top, log(exact));
+        check(got <= exact && got >= exact * (1.0 - 1e-9), "delta below the largest loss", got, exact);
+        check(at <= eps && at >= eps - 1e-9, "epsilon below the largest loss", at, eps);
+    }
+    check(ew_most_delta(&near_top, top) == 0.0, "at the largest loss", ew_most_delta(&near_top, top), 0.0);
+    for (int i = 1; i < 3; i++) {
+        const ew_run run = {.parts = 1, .part = &parts[i]};
+        const double largest = ew_run_most(&run);
+        double exact[2];
+        ew_most_near(&near_top, &run);
+        for (double f = 0.5; f < 1.0; f += 0.1) {
+            ew_once_delta(exact, &run, f * largest);
+            const double got = ew_most_delta(&near_top, f * largest),
+                         at = ew_most_epsilon(&near_top, log(exact[1]));
+            check(got <= exact[1] && got >= 0.5 * exact[0], "density below the largest loss", got, exact[1]);
+            check(at <= f * largest, "its epsilon", at, f * largest);
+        }
+        arena.used = 0;
+        check(ew_run_dominated(&run, largest, -700.0, &arena) == EW_FOUND, "beyond the largest loss", 0, 1);
+        arena.used = 0;
+        check(ew_run_dominated(&run, 0.5 * largest, -700.0, &arena) == EW_NOT_FOUND, "not beyond it", 1, 0);
+    }
+    free(arena.base);
+}
+
 /* Too small an arena is said to be, whatever its size, and the one that does gives the same. */
 static void arenas(void)
 {
@@ -288,5 +328,6 @@ void composition(void)
     rooms();
     binomials();
     once();
+    most();
     arenas();
 }
