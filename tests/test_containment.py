@@ -2,7 +2,7 @@
 
 Kinds of truth: closed form (q = 1; one step), other algorithm with more digits (ball arithmetic on a vertical line).
 delta falls with epsilon, so [l, u] holds epsilon(target) exactly if delta(l) >= target >= delta(u).
-`pytest --deep` makes at least 1e5 more checks in ball arithmetic; with `-n0` it tells how far it is.
+`pytest --deep` makes at least 1e5 more checks in ball arithmetic.
 """
 
 import itertools
@@ -187,6 +187,51 @@ def test_subsampled_in_ball_arithmetic(sigma, q, steps, delta, adjacency, checke
     checked(number)
 
 
+# Very many steps of which few are sampled, each a large loss: no uniform shift of the path bounds the tail.
+RARELY = [
+    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "remove"),
+    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "add"),
+    (0.142172, 2.05117e-11, 5806504367811, 5.44e-11, "remove"),
+    (0.104693, 1.25759e-9, 4099015003941, 4.22e-10, "remove"),
+    (0.124359, 1.2714e-10, 32767744208, 1.65e-9, "remove"),
+    (0.2, 5e-10, 10**13, 1e-6, "add"),
+]
+
+
+@pytest.mark.parametrize(("sigma", "q", "steps", "target", "adjacency"), RARELY)
+def test_rare_and_large_losses(sigma, q, steps, target, adjacency):
+    """A plain sum on the vertical line in doubles, far finer than needed, without any bound."""
+    lower, upper = ea.epsilon_bounds(sigma, q, steps, target, adjacency=adjacency)
+    assert upper - lower <= 1e-8 * upper
+    step = 0.1 * sigma
+    u = np.arange(-14.0, 1 / sigma + 16.0, step)
+    loss = np.log1p(q * np.expm1((u - 0.5 / sigma) / sigma))
+    density = np.exp(-0.5 * u**2 + (loss if adjacency == "remove" else 0.0)) * (step / math.sqrt(2 * math.pi))
+    loss = loss if adjacency == "remove" else -loss
+
+    def remainder(x):
+        near = np.abs(x) < 1e-3
+        return np.where(near, x**2 / 2 + x**3 / 6 + x**4 / 24, np.exp(np.where(near, 0, x)) - 1 - x)
+
+    back = remainder(-loss)
+
+    def log_mgf(z):
+        x = density @ (remainder(z * loss) + z * back)
+        return steps * (x - x**2 / 2 if abs(x) < 1e-5 else np.log(1 + x))
+
+    most = min(100.0, 600.0 / loss.max()) if adjacency == "remove" else 100.0
+    c = min(np.geomspace(1e-3, most, 100), key=lambda c: log_mgf(c) - c * upper - math.log(c) - math.log1p(c))
+    spread = math.sqrt((log_mgf(1.01 * c) - 2 * log_mgf(c) + log_mgf(0.99 * c)) / (0.01 * c) ** 2)
+    h, total = 2 * math.pi / (30 * (spread + 1 / c)), 0.0
+    for j in range(20_000):
+        z = complex(c, j * h)
+        term = np.exp(log_mgf(z) - z * upper) / (z * (1 + z))
+        total += term.real * (0.5 if j == 0 else 1.0)
+        if abs(term) < 1e-11 * abs(total) and j > 10:
+            break
+    assert total * h / math.pi == pytest.approx(target, rel=1e-6)
+
+
 def test_the_edge_of_add_next_to_no_sampling(checked):
     """Closed form.  An upper end of 27.725826 was returned here once: the largest loss had lost its digits."""
     sigma, q = 0.1, 1 - 2.0**-40
@@ -213,13 +258,14 @@ def test_negative_epsilon(adjacency, checked):
 
 @pytest.mark.deep
 @pytest.mark.timeout(0)
-def test_deep(checked, capsys):
-    """At least 1e5 checks in ball arithmetic at random settings: sigma, q, steps and delta log-uniform.
+@pytest.mark.parametrize("part", range(10))
+def test_deep(part, checked):
+    """At least 1e4 checks in ball arithmetic at random settings: sigma, q, steps and delta log-uniform.
 
-    The oracle takes about 2 s per 1000 checks, some 4 minutes in all, to which the accountant's own time adds.
+    The oracle takes about 2 s per 1000 checks, some 4 minutes for all parts, to which the accountant's own time adds.
     """
-    rng, made, refused, wide = np.random.default_rng(20250101), 0, 0, []
-    while made < 100_000:
+    rng, made, wide = np.random.default_rng((20250101, part)), 0, []
+    while made < 10_000:
         sigma, q = math.exp(rng.uniform(math.log(0.3), math.log(1e3))), math.exp(rng.uniform(math.log(1e-5), 0.0))
         if rng.random() < 0.1:
             q = 1 - q / 2
@@ -227,11 +273,7 @@ def test_deep(checked, capsys):
         delta = 10 ** -rng.uniform(0.3, 12 if rng.random() < 0.7 else 250)
         adjacency = ("remove", "add", "replace_one")[rng.integers(3)]
         number, loose = line_checks(sigma, q, steps, adjacency, delta, 50, rng, max_nodes=1000)
-        refused += number == 0
         wide += loose
         checked(number)
-        if (made + number) // 5000 > made // 5000:
-            with capsys.disabled():
-                print(f"{made + number} checks, {len(wide)} wide, {refused} settings refused by the oracle", flush=True)
         made += number
     assert not wide, f"{len(wide)} of {made} intervals are wide, the first: {wide[:3]}"
