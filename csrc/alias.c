@@ -90,7 +90,7 @@ static bound best_above(const ew_view *ln, ew_nodes *nd, const ew_moments *at, d
     for (int i = 0; i < ABSCISSAS && 0.98 * distance(v0, d, tol) < least; i++) { /* far ahead G may explode */
         const bound b = bound_at(ln, nd, at, c + d, eps, scale);
         const int known = isfinite(b.v) && (nd->tapered || (ew_past_peaks(ln->m, nd, b.c) &&
-                                                            ew_ends(ln, nd, EW_SMALL, b.c, 0.0) * ln->m->n < 0.1 * b.m));
+                                            ew_ends(ln, nd, EW_SMALL, b.c, 0.0) * ln->m->n < 0.1 * b.m));
         if (known && distance(b.v, d, tol) < least) {
             least = distance(b.v, d, tol);
             best = b;

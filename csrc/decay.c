@@ -8,10 +8,10 @@
  *          args are >= 0.  Any 0 < theta < pi/2 is valid.
  * Why      psi has no part of first order in theta and T at the optimum: E_c[expm1(psi)] keeps relative accuracy, so
  *          the n-th power is meaningful for any n.
- * Rare     Where few steps matter, theta costs all the others e^{theta^2 s^2/2} for nothing.  Any smooth weight W leaves
- *          them on the real line:  |phi_c(t)| <= 1 - E_c[W] + E_c[W_theta/W e^psi W],  here W = lam Y/(1 + lam Y), |W_theta|
- *          = W |(1 + lam Y)/(1 + lam Y e^{i theta})| (replace: 1 - W the product of both sides', and both factors), lam =
- *          infinity: W = 1, the bound above.
+ * Rare     Where few steps matter, theta costs all the others e^{theta^2 s^2/2} for nothing.  Any smooth weight W
+ *          leaves them on the real line:  |phi_c(t)| <= 1 - E_c[W] + E_c[|W_theta| e^psi],  here W = lam Y/(1 + lam Y),
+ *          |W_theta| = W |(1 + lam Y)/(1 + lam Y e^{i theta})| (replace: 1 - W the product of both sides', and both
+ *          factors); lam = infinity: W = 1, the bound above.
  * Error    e^psi phi g e^{c loss} is analytic: |v_theta|^2 = v_theta v_{-theta}, arg v_theta =
  *          log(v_theta/v_{-theta})/(2i). On Im u = alpha s, alpha >= 0 (alpha < 0 alike), |phi| grows by e^{alpha^2
  *          s^2/2}, |v_theta| becomes the geometric mean of |v_{theta+alpha}| and |v_{theta-alpha}|, arg v_theta becomes
@@ -111,7 +111,8 @@ double ew_decay_excess(const ew_law *law, const ew_nodes *nd, const ew_moments *
                        double *slack, double *share)
 {
     const ew_model *m = law->m;
-    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c, g = 0.5 * theta * theta * m->s * m->s;
+    const double alpha = m->kind == EW_KIND_ADD ? -at->c : 1.0 + at->c, beta = -at->c,
+                 g = 0.5 * theta * theta * m->s * m->s;
     double sums[3];
     if (m->kind == EW_KIND_REPLACE && lam == INFINITY)
         add_up(sums, nd, alpha, beta, g, theta, lam, T, 1, 1);

@@ -6,7 +6,7 @@
  *          summation, MATH.md section 4), and T_h >= delta.
  * Bound    aliases       alias.c
  *          truncation    sup_{t >= T} |G(c+it)| e^{-c eps}/(pi T): decay.c (small), survey.c (mid)
- *          quadrature    quadrature.c
+ *          quadrature    quadrature.c, turned.c
  *          rounding      rounding.c, terms.c
  */
 #include "rooms.h"
@@ -63,6 +63,13 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     double hu = ew_step(a, &ln, EW_SMALL, Tm, want_s, fmin(fade, gone));
     if (cls == EW_MID)
         hu = fmin(hu, ew_step(b, &ln, EW_MID, Tm, want_b, 0.0));
+    /* nodes beside the real axis cost several times as much, and need not be finer for larger t */
+    double theta = 0.0;
+    const double dear = 8.0, hu_turned = hu < 0.1 * m->s ? ew_turned_step(&theta, &ln, Tm, want_s) : 0.0;
+    const int turned = hu_turned > dear * hu;
+    const double each = turned ? dear : 1.0;
+    if (turned)
+        hu = hu_turned;
     if (!(hu > 0.0))
         return 0;
     /* the coarse nodes may already tell how far apart the aliases must be */
@@ -103,12 +110,12 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         if (law->origin == 0.0)
             from = ref->u[i0] - (i0 > 0 ? ref->hu : -down + sqrt(down * down + 2.0 * fmax(e0, 0.0)));
     }
-    if (!((to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
+    if (!(each * (to - from) / hu * (T * x / (2.0 * EW_PI)) < limit) || T * x / 6.2 > EW_JMAX - 8)
         return 0;
     for (int i = 0;; i++) {
         if (!ew_nodes_fill(&fine, law, hu, from, to))
             return 0;
-        lost = ew_ends(&ln, &fine, EW_SMALL, c, Tm);
+        lost = turned ? ew_turned_ends(&ln, &fine, theta, Tm) : ew_ends(&ln, &fine, EW_SMALL, c, Tm);
         if (cls == EW_MID)
             lost_b = ew_ends(&ln, &fine, EW_MID, c, Tm);
         if (log(lost) <= want_s + 1.0 && (cls == EW_SMALL || log(lost_b) <= want_b + 1.0))
@@ -118,7 +125,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         to += 0.7 + 0.2 * i;
         from -= 0.7 + 0.2 * i;
     }
-    if (!((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
+    if (!(each * fine.count * (T * x / (2.0 * EW_PI)) < limit))
         return 0;
     ew_moments at;
     ew_moments_at(&at, &fine, c);
@@ -132,16 +139,20 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     ln.log_m = log(m_c);
     double quad_s[EW_SEGMENTS], quad_b[EW_SEGMENTS] = {0}; /* error of the two M(c + it), |t| <= ew_stretch[i] Tm */
     for (int i = 0; i < EW_SEGMENTS; i++) {
-        quad_s[i] = ew_quad(&ln, EW_SMALL, c, ew_stretch[i] * Tm, a[i], fine.hu) + lost;
+        quad_s[i] = lost + (turned ? ew_turned_quad(&ln, theta, Tm, fine.hu)
+                                   : ew_quad(&ln, EW_SMALL, c, ew_stretch[i] * Tm, a[i], fine.hu));
         if (cls == EW_MID)
             quad_b[i] = ew_quad(&ln, EW_MID, c, ew_stretch[i] * Tm, b[i], fine.hu) + lost_b;
     }
+    const double real_quad = turned ? m_c * ew_real_quad(&ln, EW_SMALL, c, fine.hu, m_c) +
+                                          ew_ends(&ln, &fine, EW_SMALL, c, 0.0)
+                                    : 0.0; /* of M(c) itself */
     if (!planned && !ew_alias(&alias, &ln, &fine, &at, x, x2, eps, scale, log_tol))
         return 0;
     if (fine.tapered)
         ew_moments_at(&at, &fine, c);
     x = alias.x;
-    if (!(x * T / 6.2 < EW_JMAX - 8) || !((double)fine.count * (T * x / (2.0 * EW_PI)) < limit))
+    if (!(x * T / 6.2 < EW_JMAX - 8) || !(each * fine.count * (T * x / (2.0 * EW_PI)) < limit))
         return 0;
     /* how far the integrals that a bound of the tail of the mid steps takes from sums may be above them (the small
      * steps' has an error of its own) */
@@ -169,19 +180,23 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
     const double by1 = 2.0 * r.r0 + 0.3 * J * h * r.turn;
     /* the moduli of the terms over their sum, for a normal law 1 */
     const double cancels = 0.4 * exp(f0 - log(c) - log1p(c) - log(sp->spread));
-    if (fine.origin == 0.0 && !(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
+    if (!turned && fine.origin == 0.0 && !(n * by1 * fmax(1.0, cancels) <= 0.2 * ct->tol * m_c)) {
         ew_rounding brackets = r;
         ew_rounding_bracketed(&brackets, &fine, m, &at, J * h, ws->turn[0]);
         if (1.4 * brackets.e[2] + 0.3 * J * h * brackets.m1 < by1)
             r = brackets;
     }
-    ws->left -= (double)fine.count * (J + 1.0) * (r.bracketed ? 2.0 : 1.0) * (fine.split ? 2.0 : 1.0);
-    ew_rotate(&fine, h, J, r.bracketed, ws);
+    ws->left -= each * fine.count * (J + 1.0) * (r.bracketed ? 2.0 : 1.0) * (fine.split ? 2.0 : 1.0);
+    if (!turned)
+        ew_rotate(&fine, h, J, r.bracketed, ws);
+    else if (!ew_turned(&fine, m, theta, &at, h, J, ws))
+        return 0;
 
     /* what eps is the difference of */
     const double moved = law->origin != 0.0 ? fabs(ct->eps0) + n * law->origin : 0.0;
     ew_line_terms terms = {.cls = cls,
                            .J = J,
+                           .turned = turned,
                            .n = n,
                            .c = c,
                            .eps = eps,
@@ -191,7 +206,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
                            .top = n * ew_log_m(&at) - c * eps - scale,
                            .fixed_err = 4.0 * EW_U * (n * fabs(ew_log_m(&at)) + c * (fabs(eps) + moved) + fabs(scale)) +
                                         40.0 * EW_U,
-                           .quad_0 = quad_s[0],
+                           .quad_0 = turned ? real_quad : quad_s[0],
                            .quad_b0 = quad_b[0]};
     for (int i = 0; i < EW_SEGMENTS; i++) {
         terms.until[i] = ew_stretch[i] * Tm;

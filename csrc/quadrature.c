@@ -72,18 +72,25 @@ double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double 
            (1.0 + 1e-6);
 }
 
-/* The same on the real axis, best y; relative to M when `size` is M. */
+/* The same on the real axis, best y; relative to M when `size` is M.  Where large negative powers make the closed form
+ * useless, cell by cell. */
 double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size)
 {
     ew_view here = *ln;
+    const double s = ln->m->s, little = 1e-4 * size / ln->m->n;
     double err = INFINITY;
     here.log_m = log(size);
-    for (double y = ew_widest(ln); y > 0.02 * fmin(1.0, ln->m->s) && !(ln->m->n * err < 1e-4 * size); y *= 0.7) {
+    for (double y = ew_widest(ln); y > 0.02 * fmin(1.0, s) && !(err < little); y *= 0.7) {
         const double e = ew_quad(&here, cls, c, 0.0, y, hu);
         if (e > err)
             break;
         err = e;
     }
+    if (!(err < 1e3 * little) && ln->m->kind != EW_KIND_REMOVE && !(ln->law->far.width > 0.0))
+        for (double y = fmin(s, 11.0); y > 0.05 * s && !(err < little); y *= 0.7) {
+            const double both = ew_lse(ew_survey(ln->law, EW_SMALL, c, 0.0, y), ew_survey_control(ln->law, c, y));
+            err = fmin(err, 2.0 * exp(both - log(expm1(2.0 * EW_PI * y / hu))) * (1.0 + 1e-6));
+        }
     return err / size;
 }
 

@@ -19,8 +19,8 @@ static turn turn_at(const ew_view *ln, const ew_nodes *nd, const ew_moments *at,
     return v;
 }
 
-/* What the nodes may miss of it and of M(c): strips |Im u| <= alpha s, and what is beyond the ends (decay.c).  On a strip
- * the integrand of E_c[W], and that with e^psi, grows by a factor: an error relative to E_c[W]. */
+/* What the nodes may miss of it and of M(c): strips |Im u| <= alpha s, and what is beyond the ends (decay.c).  On a
+ * strip the integrand of E_c[W], and that with e^psi, grows by a factor: an error relative to E_c[W]. */
 static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_moments *at, const turn *v, double T)
 {
     const ew_model *m = ln->m;
@@ -44,9 +44,10 @@ static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_momen
             break; /* past the best strip */
         err = fmin(err, e);
     }
-    if (!all) /* M(c) */
-        err += ew_real_quad(ln, EW_SMALL, ln->c, nd->hu, 1.0 + at->m0) + ends;
-    return err + ends * exp(g + grows * log(cos(0.5 * theta)));
+    err += ends * exp(g + grows * log(cos(0.5 * theta)));
+    if (!(m->n * err < 1.0) && m->kind != EW_KIND_REMOVE) /* factors too large: cell by cell, |W_theta| <= 2 */
+        err = fmin(err, 2.0 * ew_decay_error(ln->law, nd, at, theta, T));
+    return all ? err : err + ew_real_quad(ln, EW_SMALL, ln->c, nd->hu, 1.0 + at->m0) + ends; /* and M(c) */
 }
 
 /* log of sup_{t >= T} |G(c + i t)|: `certain`, and `plain` without the errors that a plan may ignore. */
@@ -83,8 +84,8 @@ static turn least_at(const ew_view *ln, const ew_nodes *nd, const ew_moments *at
     return best;
 }
 
-/* To second order in T the bound falls by n (T E_c[W D])^2/(2 s^2 E_c[W]): is that far more for lam = 1, where W = D, than
- * for all steps? */
+/* To second order in T the bound falls by n (T E_c[W D])^2/(2 s^2 E_c[W]): is that far more for lam = 1, where W = D,
+ * than for all steps? */
 static int rare(const ew_nodes *nd, const ew_moments *at)
 {
     double d = 0.0, d2 = 0.0;

@@ -33,8 +33,8 @@ int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 /* 0: no saddle within reach */
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
-/* A smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more than
- * all the others, though they hardly matter for delta.  The terms of a line are larger then, but fewer. */
+/* A smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more
+ * than all the others, though they hardly matter for delta.  The terms of a line are larger then, but fewer. */
 void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd);
 /* slow, any law */
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start);
@@ -84,6 +84,14 @@ int ew_reach(ew_reached *out, const ew_view *ln, double spread, double wanted, d
  * the square of t at least */
 double ew_step(double *a, const ew_view *ln, int cls, double T, double log_want, double gone_last);
 
+/* turned.c: nodes on Im u = theta s */
+double ew_turned_step(double *theta, const ew_view *ln, double t, double log_want); /* 0: not for this law */
+double ew_turned_quad(const ew_view *ln, double theta, double t, double hu);        /* error between the nodes, */
+double ew_turned_ends(const ew_view *ln, const ew_nodes *nd, double theta, double t); /* and beyond them */
+/* ws->sums[0], [1] = M(c + i j h) - M(c), [2] = their rounding errors; the losses of nd are turned; 0: out of range */
+int ew_turned(const ew_nodes *nd, const ew_model *m, double theta, const ew_moments *at, double h, int J,
+              ew_scratch *ws);
+
 /* alias.c */
 typedef struct {
     /* distance; log of what the aliases add there at most; how fast that grows with |eps - eps0| */
@@ -132,7 +140,7 @@ void ew_rounding_along(double *err, const ew_rounding *r, double h, int count);
 
 /* terms.c: the terms of one line, from ws->sums */
 typedef struct {
-    int cls, J;
+    int cls, J, turned; /* turned: the sums came with their errors (turned.c) */
     double n, c, eps, h;
     double top;                   /* log of M_small(c)^n e^{-c eps} over e^{log_scale} */
     const ew_moments *at;
@@ -169,7 +177,9 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 
 /* route.c: delta of one direction, whatever it takes; 0: no certificate */
-#define EW_PLAIN 4e5 /* quadrature times contour nodes of a line that is tried first: below 1 ms */
+/* quadrature times contour nodes of a line that is tried first: below 1 ms; where nothing else serves: below 0.2 s */
+#define EW_PLAIN 4e5
+#define EW_DEAR 1.2e8
 void ew_intersect(double out[2], const double now[2]);
 double ew_log_variation(const ew_model *m); /* log of an upper bound of delta(0) */
 double ew_largest_loss(const ew_model *m);  /* of `add`, outward; INFINITY for the others */

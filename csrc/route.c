@@ -25,7 +25,7 @@ double ew_largest_loss(const ew_model *m)
     return m->kind == EW_KIND_ADD ? -m->n * m->log1mq * (1.0 + 4.0 * EW_U) : INFINITY;
 }
 
-static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, ew_scratch *ws)
+static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, double limit, ew_scratch *ws)
 {
     const ew_law law = {.m = m};
     ew_nodes coarse;
@@ -36,7 +36,7 @@ static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, e
     if (m->kind != EW_KIND_ADD)
         ew_saddle_back(&sp, &law, &coarse);
     ew_contour_start(ct, eps, sp.log_delta, tol, ws);
-    return ew_line(ct, &law, &coarse, EW_SMALL, &sp, EW_PLAIN, ws);
+    return ew_line(ct, &law, &coarse, EW_SMALL, &sp, limit, ws);
 }
 
 /* delta(eps), eps >= 0, by lines: [out[0], out[1]] becomes as narrow as can be. */
@@ -46,7 +46,7 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
     const double tol = fmin(fmax(rtol, 1e-13), 1e-3) / 6.0;
     double now[2];
     for (int i = 0; i < 2 && !(out[1] - out[0] <= rtol * out[1]); i++)
-        if (plain_at(&ct, m, eps, tol * (i ? 0.1 : 1.0), ws)) {
+        if (plain_at(&ct, m, eps, tol * (i ? 0.1 : 1.0), EW_PLAIN, ws)) {
             ew_contour_delta(now, &ct, eps);
             ew_intersect(out, now);
         } else {
@@ -83,6 +83,10 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
         ew_contour_delta(now, &ct, eps);
         ew_intersect(out, now);
         guess = out[0] > 0.0 ? log(out[0]) : fmin(guess, log(out[1])) - 4.0;
+    }
+    if (!(out[1] - out[0] <= fmax(rtol, 1e-9) * out[1]) && plain_at(&ct, m, eps, tol, EW_DEAR, ws)) {
+        ew_contour_delta(now, &ct, eps);
+        ew_intersect(out, now);
     }
 }
 

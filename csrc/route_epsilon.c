@@ -84,11 +84,16 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
             line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, EW_PLAIN, ws))
             return 1;
     }
-    if (seen && m->n >= 1e4 && !isfinite(out[1])) {
+    for (int back = 0; seen && m->n >= 1e4 && !isfinite(out[1]) && back < (one_sided ? 1 : 2); back++) {
         ew_nodes_bind(&coarse, ws->coarse);
-        if (ew_saddle_of_delta(&sp, &law, &coarse, log_delta) &&
-            line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, 50.0 * EW_PLAIN, ws))
+        if (!ew_saddle_of_delta(&sp, &law, &coarse, log_delta))
+            break;
+        if (back)
+            ew_saddle_back(&sp, &law, &coarse);
+        const double left = ws->left;
+        if (line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_DEAR, ws))
             return 1;
+        ws->left = left;
     }
     if (seen && !asked && !(out[0] > 0.0) && nothing_to_hide(m, log_delta, ws)) {
         out[0] = out[1] = 0.0;

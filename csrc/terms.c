@@ -180,7 +180,11 @@ void ew_add_terms(ew_contour *ct, const ew_line_terms *v, ew_scratch *ws)
         log_power(bre, bim, v->n, bre, bim, count);
         most += largest(bim, count);
     }
-    ew_rounding_along(ct->err + base, v->round, v->h, count); /* grows with t */
+    if (v->turned)
+        for (int j = 0; j < count; j++)
+            ct->err[base + j] = ws->sums[2][j];
+    else
+        ew_rounding_along(ct->err + base, v->round, v->h, count); /* grows with t */
     const int far = !(most + v->J * v->h * fabs(v->eps) < 0x1p19);
     for (int i = 0, from = 0; i < EW_SEGMENTS; i++) {
         const double end = v->until[i] / v->h + 1.0;

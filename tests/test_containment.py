@@ -187,24 +187,28 @@ def test_subsampled_in_ball_arithmetic(sigma, q, steps, delta, adjacency, checke
     checked(number)
 
 
-# Very many steps of which few are sampled, each a large loss: no uniform shift of the path bounds the tail.
+# Very many steps of which few are sampled, each a large loss: no uniform shift of the path bounds the tail.  In the
+# last three, nodes on the real axis would be too many far up the line.  Last column: fine enough a step, over sigma.
 RARELY = [
-    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "remove"),
-    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "add"),
-    (0.142172, 2.05117e-11, 5806504367811, 5.44e-11, "remove"),
-    (0.104693, 1.25759e-9, 4099015003941, 4.22e-10, "remove"),
-    (0.124359, 1.2714e-10, 32767744208, 1.65e-9, "remove"),
-    (0.2, 5e-10, 10**13, 1e-6, "add"),
+    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "remove", 0.1),
+    (0.161744, 1.00641e-9, 5428798145073, 4.52e-7, "add", 0.1),
+    (0.142172, 2.05117e-11, 5806504367811, 5.44e-11, "remove", 0.1),
+    (0.104693, 1.25759e-9, 4099015003941, 4.22e-10, "remove", 0.1),
+    (0.124359, 1.2714e-10, 32767744208, 1.65e-9, "remove", 0.1),
+    (0.2, 5e-10, 10**13, 1e-6, "add", 0.1),
+    (0.100121, 8.81863e-11, 1408237264875, 1.18e-4, "add", 0.01),
+    (0.128588, 1.22924e-12, 1235699779950, 4.8e-9, "add", 0.01),
+    (0.155636, 2.06e-12, 1044204944996, 0.103, "remove", 0.02),
 ]
 
 
-@pytest.mark.parametrize(("sigma", "q", "steps", "target", "adjacency"), RARELY)
-def test_rare_and_large_losses(sigma, q, steps, target, adjacency):
+@pytest.mark.parametrize(("sigma", "q", "steps", "target", "adjacency", "step"), RARELY)
+def test_rare_and_large_losses(sigma, q, steps, target, adjacency, step):
     """A plain sum on the vertical line in doubles, far finer than needed, without any bound."""
     lower, upper = ea.epsilon_bounds(sigma, q, steps, target, adjacency=adjacency)
     assert upper - lower <= 1e-8 * upper
-    step = 0.1 * sigma
-    u = np.arange(-14.0, 1 / sigma + 16.0, step)
+    step *= sigma
+    u = np.arange(-9.0, 1 / sigma + 9.0, step)
     loss = np.log1p(q * np.expm1((u - 0.5 / sigma) / sigma))
     density = np.exp(-0.5 * u**2 + (loss if adjacency == "remove" else 0.0)) * (step / math.sqrt(2 * math.pi))
     loss = loss if adjacency == "remove" else -loss
@@ -220,14 +224,14 @@ def test_rare_and_large_losses(sigma, q, steps, target, adjacency):
         return steps * (x - x**2 / 2 if abs(x) < 1e-5 else np.log(1 + x))
 
     most = min(100.0, 600.0 / loss.max()) if adjacency == "remove" else 100.0
-    c = min(np.geomspace(1e-3, most, 100), key=lambda c: log_mgf(c) - c * upper - math.log(c) - math.log1p(c))
+    c = min(np.geomspace(1e-3, most, 40), key=lambda c: log_mgf(c) - c * upper - math.log(c) - math.log1p(c))
     spread = math.sqrt((log_mgf(1.01 * c) - 2 * log_mgf(c) + log_mgf(0.99 * c)) / (0.01 * c) ** 2)
-    h, total = 2 * math.pi / (30 * (spread + 1 / c)), 0.0
+    h, total = 2 * math.pi / (20 * (spread + 1 / c)), 0.0
     for j in range(20_000):
         z = complex(c, j * h)
         term = np.exp(log_mgf(z) - z * upper) / (z * (1 + z))
         total += term.real * (0.5 if j == 0 else 1.0)
-        if abs(term) < 1e-11 * abs(total) and j > 10:
+        if abs(term) < 1e-9 * abs(total) and j > 10:
             break
     assert total * h / math.pi == pytest.approx(target, rel=1e-6)
 

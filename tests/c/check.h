@@ -6,5 +6,6 @@ void check(int good, const char *what, double got, double wanted);
 void near(const char *what, double got, double wanted, double rtol);
 
 void composition(void); /* test_compose.c */
+void turned(void);      /* test_turned.c */
 
 #endif

@@ -267,6 +267,7 @@ int main(void)
     workspace(work);
     special();
     composition();
+    turned();
     free(work);
     printf("%d checks, %d failures\n", checks, failures);
     return failures != 0;
