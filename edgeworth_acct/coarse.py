@@ -62,7 +62,7 @@ class View:
 
     def epsilon(self, log_delta):
         """About the epsilon of a delta, hardly below it."""
-        tilts = np.geomspace(1e-2 / max(1.0, sum(count * max(0.0, step.high.max()) for step, count in self.steps)), 1e7)
+        tilts = np.geomspace(self._least_tilt, 1e7)
         high = float(np.min((self._log_g(tilts) - log_delta + log_kernel(tilts)) / tilts))
         if not high > 0.0:
             return 0.0
@@ -87,7 +87,7 @@ class View:
 
     @cached_property
     def _sums(self):
-        """Of each law the losses, rising, its count, and sums over the outcomes on one side of each.
+        """Of each law the least losses of its cells, rising, their largest so far, its count, and sums over cells.
 
         Logs of those of p e^{c loss} before it and of p e^{-r loss} from it on; those of p and p e^{-loss} from it on.
         """
@@ -100,17 +100,16 @@ class View:
             ends = ((0, 0), (1, 0)), ((0, 0), (0, 1))
             before, rest = (np.pad(x, end, constant_values=-math.inf) for x, end in zip((before, rest), ends))
             tails = [np.append(np.cumsum(x[::-1])[::-1], 0.0) for x in (p, np.exp(np.log(p) - mean))]
-            table.append((low, count, before, rest, *tails))
+            table.append((low, np.maximum.accumulate(step.high[order]), count, before, rest, *tails))
         return table
 
     def _cut(self, epsilon, log_delta):
         """The least cut at which no more than e^-25 of delta may stray, infinite where there is none, and the rate."""
-        log_moment = sum(count * rest[:, 0] for _, count, _, rest, _, _ in self._sums)
+        laws = [(high, count, rest[:, 0], rest) for _, high, count, _, rest, _, _ in self._sums]
+        log_moment = sum(count * whole for _, count, whole, _ in laws)
 
-        def log_stray(loss):
-            share = sum(
-                n * np.exp(rest[:, np.searchsorted(low, loss)] - rest[:, 0]) for low, n, _, rest, _, _ in self._sums
-            )
+        def log_stray(loss):  # of cells that reach the cut, too: finer ones will begin there
+            share = sum(n * np.exp(rest[:, np.searchsorted(high, loss)] - whole) for high, n, whole, rest in laws)
             values = _RATES * epsilon + log_moment + np.log(np.maximum(share, 5e-324))
             i = int(np.argmin(values))
             return float(values[i]), float(_RATES[i])
@@ -129,11 +128,11 @@ class View:
         """Log of Chernoff's bound for totals without a big step plus what those with one give."""
         cut, _ = self._cut(epsilon, log_delta)
         places = [np.searchsorted(low, cut) for low, *_ in self._sums]
-        log_g = sum(count * before[:, i] for i, (_, count, before, *_) in zip(places, self._sums))
+        log_g = sum(count * before[:, i] for i, (_, _, count, before, *_) in zip(places, self._sums))
         small = float(np.min(log_g - _TILTS * epsilon + log_kernel(_TILTS)))
         p, t = (
-            -math.expm1(sum(row[1] * math.log1p(-min(row[side][i], 1.0 - 1e-12)) for i, row in zip(places, self._sums)))
-            for side in (4, 5)
+            -math.expm1(sum(row[2] * math.log1p(-min(row[side][i], 1.0 - 1e-12)) for i, row in zip(places, self._sums)))
+            for side in (5, 6)
         )
         big = p - t * math.exp(min(epsilon, 700.0))
         return min(0.0, np.logaddexp(small, math.log(big) if big > 0.0 else -math.inf))
@@ -147,9 +146,14 @@ class View:
             total += count * (top + np.log(np.exp(exponents - top[:, None]).sum(axis=1)))
         return total
 
+    @property
+    def _least_tilt(self):
+        """Below it a tilt changes nothing."""
+        return 1e-2 / max(1.0, sum(count * max(0.0, float(step.high.max())) for step, count in self.steps))
+
     def _tilt(self, epsilon, log_delta):
         """The tilt with the least Chernoff bound of delta, or the least tilt whose bound is low enough."""
-        tilts, enough = np.geomspace(1e-9, 1e7, 81), log_delta - 5.0
+        tilts, enough = np.geomspace(self._least_tilt, 1e7, 73), log_delta - 5.0
         for _ in range(3):
             i = int(np.argmin(np.maximum(self._log_g(tilts) - tilts * epsilon + log_kernel(tilts), enough)))
             c, tilts = float(tilts[i]), np.geomspace(tilts[max(i - 1, 0)], tilts[min(i + 1, len(tilts) - 1)], 13)

@@ -131,7 +131,7 @@ def _sums(plan, size):
         costly = step.known and fall > c * span * span
         moved.append(Step(count, lattice.start, k, p, off, span, sure, far) if costly else merged[-1])
     ways = [merged, moved] if any(one is not other for one, other in zip(moved, merged)) else [merged]
-    big = Totals(parts, [(step.p, step.start + h * step.k) for step in over], plan.rate)
+    big = Totals(parts, plan.rate)
     return [LatticeSum(plan, size, h, room, way, big) for way in ways], LatticeSum(plan, size, h, room, over, big)
 
 

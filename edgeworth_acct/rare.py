@@ -13,7 +13,8 @@ be a big one, and (x - 1)_+ <= x^r for r >= 1, at most the union bound
     stray(eps) = e^{r eps} sum_i n_i E[e^{-r S}; step i is big] = e^{r eps} prod_j M_j^{n_j} sum_i n_i B_i/M_i,
     M_i = E[e^{-r loss_i}], B_i the same of the big ones,
 
-which bounds P(S <= eps; big), too.
+which bounds P(S <= eps; big), too.  No loss moves to a lattice here: where all steps are small they may, as (1 - e^eps
+T)_+ is convex in each step's T, whatever is done where one is big.
 """
 
 import math
@@ -28,19 +29,17 @@ class Totals:
     ----------
     steps : list of (int, outcomes.Outcomes, outcomes.Outcomes)
         For each law its count, its small outcomes and its big ones.
-    moved : list of (ndarray, ndarray)
-        Probabilities and losses that small outcomes of each law were moved to, with the mean of T kept.
     rate : float
         The r of the union bound.
     """
 
-    def __init__(self, steps, moved, rate):
+    def __init__(self, steps, rate):
         self.rate, self.p, self.log_t, self.log_stray = rate, 0.0, (-math.inf, -math.inf), -math.inf
         if all(not len(big.p) for _, _, big in steps):
             return
         log_moment = share = 0.0
-        for (count, _, big), small in zip(steps, moved):
-            alone, more = _log_sum(*small, rate), _log_sum(big.p, big.low, rate)
+        for count, small, big in steps:
+            alone, more = _log_sum(small.p, small.low, rate), _log_sum(big.p, big.low, rate)
             whole = np.logaddexp(alone, more)
             log_moment += count * whole
             share += count * math.exp(more - whole)

@@ -55,7 +55,7 @@ def test_what_totals_with_a_big_step_give(seed):
         for loss, p, count in laws:
             whole = Outcomes(p, loss, loss, loss, loss, 0.0 * loss, (0.0, 0.0))
             steps.append((count, whole.below(cut), whole.above(cut)))
-        sums = Totals(steps, [(small.p, small.low) for _, small, _ in steps], rate)
+        sums = Totals(steps, rate)
         for epsilon in (0.0, 0.3, 1.5):
             of_big = [(loss, p) for loss, p, parts in every if max(parts) >= cut]
             exact = math.fsum(p * max(0.0, -math.expm1(epsilon - loss)) for loss, p in of_big)
@@ -125,6 +125,21 @@ def test_rare_large_losses_against_a_fine_grid(delta):
     oracle = pld.Run([(pld.normals([(1 - q, 0.0), (q, 1.0)], [(1.0, 0.0)], sigma), 3)], 2e-6)
     assert oracle.delta(high)[0] <= delta
     assert oracle.delta(low)[1] >= delta
+
+
+@pytest.mark.parametrize("epsilon", [2e-4, 6e-3])
+def test_deltas_of_rare_large_losses_and_atoms(epsilon):
+    """Delta of a third: a small step may be far below a big one's cut, and the lattice is coarse."""
+    atoms = DiscreteLoss((-0.4, 0.4), (1 / (1 + math.exp(0.4)), 1 / (1 + math.exp(-0.4))))
+    below, above = (164 * SubsampledGaussian(0.112, 2.17e-3) + 2 * atoms).delta_bounds(epsilon)
+    assert 0.1 < below <= above <= below * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 1.7])
+def test_deltas_next_to_one(epsilon):
+    run = 60 * TruncatedPoissonGaussian(0.5, 0.3, 260, 80) + 300 * MixtureOfGaussians(1.0, (0.0, 1.0), (0.5, 0.5))
+    below, above = run.delta_bounds(epsilon, adjacency="remove")
+    assert 1 - 1e-4 < below <= above <= 1.0
 
 
 def test_no_cut_where_nothing_is_rare():
