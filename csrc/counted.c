@@ -22,8 +22,14 @@ static double both_ends(const ew_law *law, int weight, const ew_nodes *nd, doubl
            exp(ew_survey_ends(law, weight, -1.0, 0.0, 0.0, from, to, nd->hu) + lift);
 }
 
+/* What a sum may lose of a term e^{log_term}: nothing, or near the least normal double and below it all there is. */
+static double vanished(double log_term)
+{
+    return log_term > -706.0 ? 0.0 : exp(fmax(log_term, -744.4)) * (1.0 + 1e-9);
+}
+
 /* Nodes that give masses of the steps under both laws, the second times e^lift, to e^{target}; returns the bound of
- * their errors, NaN: too many nodes. */
+ * their errors without the terms that vanish, NaN: too many nodes. */
 static double mass_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, int weight, double target, double lift)
 {
     const ew_model *m = j->m;
@@ -38,7 +44,7 @@ static double mass_nodes(ew_nodes *nd, const ew_job *j, const ew_law *law, int w
         if (log(lost) < target)
             break;
     }
-    return lost + exp(n_y) / expm1(2.0 * EW_PI * y / nd->hu) + nd->count * EW_VANISHES;
+    return lost + exp(n_y) / expm1(2.0 * EW_PI * y / nd->hu);
 }
 
 /* Paths with a big step (remove, replace). */
@@ -47,32 +53,32 @@ int ew_add_big(ew_contour *ct, const ew_job *j, const ew_law *law)
     const ew_model *m = j->m;
     const double n = m->n, scale = exp(-j->log_delta);
     ew_nodes nd;
-    const double err = mass_nodes(&nd, j, law, EW_BIG, log(j->tol) + j->log_delta - log(n) - 3.0, j->eps);
+    double err = mass_nodes(&nd, j, law, EW_BIG, log(j->tol) + j->log_delta - log(n) - 3.0, j->eps);
     if (!isfinite(err) || !isfinite(scale))
         return isfinite(err) ? -1 : 0;
     const ew_taper far = ew_taper_of_y(&law->far, m);
     const double loss_u = ew_loss_units(m);
-    double *chi = nd.p[EW_SMALL], b = 0.0, d = 0.0, b_units = 0.0, d_units = 0.0;
+    double *chi = nd.p[EW_SMALL], lifted = 0.0, d = 0.0, b_units = 0.0, d_units = 0.0; /* lifted = e^eps b */
     for (int k = 0; k < nd.count; k++)
         chi[k] = 0.0;
     ew_taper_add(chi, &far, nd.y, 1.0, 1, nd.count);
     for (int k = 0; k < nd.count; k++) {
         const double l = nd.loss[k], w = nd.w[k] * exp(chi[k]),
                      unit = ew_node_units(&nd, m, k) + ew_class_units(chi[k]) + loss_u * (1.0 + fabs(l)) +
-                            nd.count + 8.0;
-        b += w * exp(-l);
+                            nd.count + 8.0 + j->eps, at_eps = w * exp(j->eps - l);
+        lifted += at_eps;
         d -= w * expm1(-l);
-        b_units += unit * w * exp(-l);
+        b_units += unit * at_eps;
         d_units += unit * w * fabs(expm1(-l));
+        err += vanished(nd.lw[k] + chi[k]) + vanished(nd.lw[k] + chi[k] + j->eps - l);
     }
-    const double log_none = n * log1p(-b), none = exp(log_none), second = -expm1(log_none),
+    const double b = lifted * exp(-j->eps), log_none = n * log1p(-b), none = exp(log_none), second = -expm1(log_none),
                  more = -none * expm1(n * log1p(-d / (1.0 - b)));
-    const double moving = second > 0.0 ? exp(j->eps + log(second)) : 0.0,
-                 fixed = more - (j->eps < 600.0 ? expm1(j->eps) * second : moving);
+    const double moving = lifted * (b > 1e-200 ? second / b : n), fixed = more + moving * expm1(-j->eps);
     ct->fixed += fixed * scale;
     ct->moving += moving * scale;
     ct->rate = fmax(ct->rate, 1.0);
-    const double e = (n * err * 2.2 + n * none / (1.0 - b) * EW_U * (d_units + exp(j->eps) * b_units) +
+    const double e = (n * err * 2.2 + n * none / (1.0 - b) * EW_U * (d_units + b_units) +
                       EW_U * (20.0 + 4.0 * fabs(log_none) + 4.0 * fabs(j->eps)) * (fabs(more) + fabs(more - fixed))) *
                      scale;
     ct->low += e;
@@ -109,10 +115,14 @@ int ew_add_small(ew_contour *ct, const ew_job *j, const ew_law *law)
     const double n = m->n;
     ew_nodes nd;
     /* an error of Q is worth 1/(1-q) of one of P at most: e^eps Q^n <= P^n, P <= Q/(1-q) */
-    const double err = mass_nodes(&nd, j, law, EW_SMALL, log(j->tol) + j->log_delta - log(n) - 3.0,
-                                  law->edge ? 0.0 : -m->log1mq - law->origin);
+    double err = mass_nodes(&nd, j, law, EW_SMALL, log(j->tol) + j->log_delta - log(n) - 3.0,
+                            law->edge ? 0.0 : -m->log1mq - law->origin);
     if (!isfinite(err))
         return 0;
+    for (int k = 0; k < nd.count; k++) {
+        const double log_term = nd.lw[k] + nd.cls[EW_SMALL][k];
+        err += vanished(log_term) + vanished(log_term + log(expm1(nd.lp[k]) + 1e-300));
+    }
     const masses s = counted(&nd, m);
     const double a = n * s.log_p, gap = j->eps + n * m->log1mq, x = gap + n * s.ratio;
     const double fixed = -exp(a - j->log_delta) * expm1(x), moving = exp(a + x - j->log_delta);
