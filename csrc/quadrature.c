@@ -73,7 +73,7 @@ double ew_quad(const ew_view *ln, int cls, double c, double t, double y, double 
 }
 
 /* The same on the real axis, best y; relative to M when `size` is M.  Where large negative powers make the closed form
- * useless, cell by cell. */
+ * useless, and the nodes are fine enough, cell by cell. */
 double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size)
 {
     ew_view here = *ln;
@@ -86,7 +86,8 @@ double ew_real_quad(const ew_view *ln, int cls, double c, double hu, double size
             break;
         err = e;
     }
-    if (!(err < 1e3 * little) && ln->m->kind != EW_KIND_REMOVE && !(ln->law->far.width > 0.0))
+    if (!(err < 1e3 * little) && ln->m->kind != EW_KIND_REMOVE && !(ln->law->far.width > 0.0) &&
+        2.0 * EW_PI * fmin(s, 11.0) / hu > log(ln->m->n) + 5.0)
         for (double y = fmin(s, 11.0); y > 0.05 * s && !(err < little); y *= 0.7) {
             const double both = ew_lse(ew_survey(ln->law, EW_SMALL, c, 0.0, y), ew_survey_control(ln->law, c, y));
             err = fmin(err, 2.0 * exp(both - log(expm1(2.0 * EW_PI * y / hu))) * (1.0 + 1e-6));

@@ -45,7 +45,8 @@ static double excess_error(const ew_view *ln, const ew_nodes *nd, const ew_momen
         err = fmin(err, e);
     }
     err += ends * exp(g + grows * log(cos(0.5 * theta)));
-    if (!(m->n * err < 1.0) && m->kind != EW_KIND_REMOVE) /* factors too large: cell by cell, |W_theta| <= 2 */
+    /* factors too large, and nodes fine enough: cell by cell, |W_theta| <= 2 */
+    if (!(m->n * err < 1.0) && m->kind != EW_KIND_REMOVE && 2.0 * EW_PI * s / nd->hu > log(m->n) + 5.0)
         err = fmin(err, 2.0 * ew_decay_error(ln->law, nd, at, theta, T));
     return all ? err : err + ew_real_quad(ln, EW_SMALL, ln->c, nd->hu, 1.0 + at->m0) + ends; /* and M(c) */
 }
