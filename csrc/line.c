@@ -65,7 +65,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
         hu = fmin(hu, ew_step(b, &ln, EW_MID, Tm, want_b, 0.0));
     /* nodes beside the real axis cost several times as much, and need not be finer for larger t */
     double theta = 0.0;
-    const double dear = 8.0, hu_turned = hu < 0.1 * m->s ? ew_turned_step(&theta, &ln, Tm, want_s) : 0.0;
+    const double dear = 8.0, hu_turned = hu < 0.1 * fmin(m->s, 1.0) ? ew_turned_step(&theta, &ln, Tm, want_s) : 0.0;
     const int turned = hu_turned > dear * hu;
     const double each = turned ? dear : 1.0;
     if (turned)

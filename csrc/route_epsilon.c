@@ -48,6 +48,19 @@ static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_s
     return isfinite(out[1]) && out[1] - out[0] <= rtol * out[1];
 }
 
+/* The same from the saddle point, or stepped back from it, however much that costs, up to the limit. */
+static int again(double out[2], const ew_law *law, ew_nodes *coarse, int back, double log_delta, double rtol,
+                 double limit, ew_scratch *ws)
+{
+    ew_saddle sp;
+    ew_nodes_bind(coarse, ws->coarse);
+    if (!ew_saddle_of_delta(&sp, law, coarse, log_delta))
+        return 0;
+    if (back && law->m->kind != EW_KIND_ADD)
+        ew_saddle_back(&sp, law, coarse);
+    return line_epsilon(out, law, coarse, &sp, log_delta, -INFINITY, rtol, limit, ws);
+}
+
 int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double rtol, ew_scratch *ws)
 {
     if (ew_closed_applies(m))
@@ -84,17 +97,8 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
             line_epsilon(out, &cut, &coarse, &there, log_delta, lost, rtol, EW_PLAIN, ws))
             return 1;
     }
-    for (int back = 0; seen && m->n >= 1e4 && !isfinite(out[1]) && back < (one_sided ? 1 : 2); back++) {
-        ew_nodes_bind(&coarse, ws->coarse);
-        if (!ew_saddle_of_delta(&sp, &law, &coarse, log_delta))
-            break;
-        if (back)
-            ew_saddle_back(&sp, &law, &coarse);
-        const double left = ws->left;
-        if (line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_DEAR, ws))
-            return 1;
-        ws->left = left;
-    }
+    if (seen && m->n >= 1e4 && !isfinite(out[1]) && again(out, &law, &coarse, 0, log_delta, rtol, 50.0 * EW_PLAIN, ws))
+        return 1;
     if (seen && !asked && !(out[0] > 0.0) && nothing_to_hide(m, log_delta, ws)) {
         out[0] = out[1] = 0.0;
         return 1;
@@ -103,6 +107,10 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
     if (!isfinite(out[1]))
         ew_first_guesses(guess, m, log_delta, ws);
     ew_search_epsilon(out, m, log_delta, rtol, guess, ws);
+    for (int back = 0; seen && m->n >= 1e4 && back < 2; back++)
+        if ((isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1]) ||
+            again(out, &law, &coarse, back, log_delta, rtol, EW_DEAR, ws))
+            break;
     if (!(isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1])) { /* a single step is a lower bound */
         ew_model one = *m;
         double now[2];
