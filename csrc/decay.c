@@ -65,19 +65,18 @@ double ew_decay_theta(const ew_law *law, const ew_nodes *nd, const ew_moments *a
     return fmin(theta, law->far.width > 0.0 ? fmin(1.5, 0.5 * law->far.width / m->s) : 1.5);
 }
 
-/* log|v_theta/v| and arg v_theta at D = d; 0 <= theta <= 1.5, so that the real part is positive */
-static inline double turned(double *arg, double d, double co, double si, double ver)
+/* log|1 - d + d e^{i theta}|, ver = 1 - cos theta */
+static inline double log_turned(double d, double ver)
 {
     const double x = -2.0 * d * (1.0 - d) * ver;
-    *arg = ew_k_atan2(d * si, 1.0 - d + d * co);
     return 0.5 * ew_k_log_of(1.0 + x, x, 0.0); /* what 1 + x loses matters little beyond sqrt 2 */
 }
 
-/* log|(1 + lam Y)/(1 + lam Y e^{i theta})| at W = w */
-static inline double turned_weight(double w, double ver)
+/* log|v_theta/v| and arg v_theta at D = d; 0 <= theta <= 1.5, so that the real part is positive */
+static inline double turned(double *arg, double d, double co, double si, double ver)
 {
-    const double x = -2.0 * w * (1.0 - w) * ver;
-    return -0.5 * ew_k_log_of(1.0 + x, x, 0.0);
+    *arg = ew_k_atan2(d * si, 1.0 - d + d * co);
+    return log_turned(d, ver);
 }
 
 EW_BODY void add_up(double out[3], const ew_nodes *nd, double alpha, double beta, double g, double theta, double lam,
@@ -94,7 +93,7 @@ EW_BODY void add_up(double out[3], const ew_nodes *nd, double alpha, double beta
             k = beta * turned(&b, dm[i], co, si, ver);
         if (!all) {
             w *= two ? either(lam, dp[i], dm[i]) : weight(lam, dp[i]);
-            f = turned_weight(weight(lam, dp[i]), ver) + (two ? turned_weight(weight(lam, dm[i]), ver) : 0.0);
+            f = -log_turned(weight(lam, dp[i]), ver) - (two ? log_turned(weight(lam, dm[i]), ver) : 0.0);
         }
         const double psi = g + l + k + f - T * (a + b), e = ew_k_expm1(psi), grown = e > 0.0 ? e : 0.0;
         sum += w * e + EW_VANISHES * grown;

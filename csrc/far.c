@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* Steps so far out that all n of them together have probability e^{log_mass}: from this u on. */
-double ew_rare_from(const ew_model *m, double log_mass)
+static double rare_from(const ew_model *m, double log_mass)
 {
     const double rare = fmax(1.0, log(m->n) - log_mass);
     return fmax(sqrt(2.0 * rare), 1.0 / m->s + sqrt(2.0 * fmax(0.0, rare + log(m->q))));
@@ -17,7 +17,7 @@ double ew_rare_from(const ew_model *m, double log_mass)
 ew_law ew_capped(const ew_model *m, double log_mass)
 {
     /* 3 widths further in, 1 - chi < 1e-170 */
-    const double width = fmin(1.0, 0.7 * m->s), at = ew_rare_from(m, log_mass - 1.5) + 3.0 * width;
+    const double width = fmin(1.0, 0.7 * m->s), at = rare_from(m, log_mass - 1.5) + 3.0 * width;
     ew_law law = {.m = m, .far = {at, width}};
     if (m->kind == EW_KIND_REPLACE)
         law.left = (ew_taper){-at, width};

@@ -33,7 +33,7 @@ int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 /* 0: no saddle within reach */
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
-/* A smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more
+/* remove, replace: a smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more
  * than all the others, though they hardly matter for delta.  The terms of a line are larger then, but fewer. */
 void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd);
 /* slow, any law */
@@ -167,7 +167,6 @@ int ew_closed_delta(double out[2], const ew_model *m, double eps);
 int ew_closed_epsilon(double out[2], const ew_model *m, double log_delta);
 
 /* far.c */
-double ew_rare_from(const ew_model *m, double log_mass);
 ew_law ew_capped(const ew_model *m, double log_mass);
 
 /* split.c: the lines of one law whose far tail must be cut or whose tilted characteristic function does not decay */

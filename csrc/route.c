@@ -33,8 +33,7 @@ static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, d
     ew_nodes_bind(&coarse, ws->coarse);
     if (!ew_saddle_of_eps(&sp, &law, &coarse, eps) || sp.log_delta < -720.0)
         return 0;
-    if (m->kind != EW_KIND_ADD)
-        ew_saddle_back(&sp, &law, &coarse);
+    ew_saddle_back(&sp, &law, &coarse);
     ew_contour_start(ct, eps, sp.log_delta, tol, ws);
     return ew_line(ct, &law, &coarse, EW_SMALL, &sp, limit, ws);
 }

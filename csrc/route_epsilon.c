@@ -15,6 +15,11 @@ static int nothing_to_hide(const ew_model *m, double log_delta, ew_scratch *ws)
     return ew_route_delta(zero, m, 0.0, 1e-10, ws) && log(zero[1]) < log_delta - 1e-14 * fabs(log_delta);
 }
 
+static int narrow(const double out[2], double rtol)
+{
+    return isfinite(out[1]) && out[1] - out[0] <= rtol * out[1];
+}
+
 /* One line for all steps of a law, moved until it stands where epsilon is; `lost` is the log of what the law leaves
  * out. 1: [out[0], out[1]] is as narrow as asked. */
 static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_saddle *sp, double log_delta,
@@ -45,7 +50,7 @@ static int line_epsilon(double out[2], const ew_law *law, ew_nodes *coarse, ew_s
         sp->eps = moved;
         ew_moments_at(&sp->at, coarse, sp->c);
     }
-    return isfinite(out[1]) && out[1] - out[0] <= rtol * out[1];
+    return narrow(out, rtol);
 }
 
 /* The same from the saddle point, or stepped back from it, however much that costs, up to the limit. */
@@ -56,7 +61,7 @@ static int again(double out[2], const ew_law *law, ew_nodes *coarse, int back, d
     ew_nodes_bind(coarse, ws->coarse);
     if (!ew_saddle_of_delta(&sp, law, coarse, log_delta))
         return 0;
-    if (back && law->m->kind != EW_KIND_ADD)
+    if (back)
         ew_saddle_back(&sp, law, coarse);
     return line_epsilon(out, law, coarse, &sp, log_delta, -INFINITY, rtol, limit, ws);
 }
@@ -84,12 +89,12 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
         seen = ew_saddle_of_delta(&sp, &law, &coarse, log_delta);
     }
     const double lost = log_delta + log(1e-4 * rtol);
-    const int one_sided = m->kind == EW_KIND_ADD;
-    if (seen && !one_sided)
+    if (seen) {
         ew_saddle_back(&sp, &law, &coarse);
-    if (seen && line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_PLAIN, ws))
-        return 1;
-    if (!one_sided && !isfinite(out[1])) { /* the far tail of a step, too rare to matter, stands in the way */
+        if (line_epsilon(out, &law, &coarse, &sp, log_delta, -INFINITY, rtol, EW_PLAIN, ws))
+            return 1;
+    }
+    if (m->kind != EW_KIND_ADD && !isfinite(out[1])) { /* a far tail too rare to matter stands in the way */
         const ew_law cut = ew_capped(m, lost);
         ew_saddle there;
         ew_nodes_bind(&coarse, ws->coarse);
@@ -107,11 +112,10 @@ int ew_route_epsilon(double out[2], const ew_model *m, double log_delta, double 
     if (!isfinite(out[1]))
         ew_first_guesses(guess, m, log_delta, ws);
     ew_search_epsilon(out, m, log_delta, rtol, guess, ws);
-    for (int back = 0; seen && m->n >= 1e4 && back < 2; back++)
-        if ((isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1]) ||
-            again(out, &law, &coarse, back, log_delta, rtol, EW_DEAR, ws))
+    for (int back = 0; seen && m->n >= 1e4 && back < 2 && !narrow(out, 1e-6); back++)
+        if (again(out, &law, &coarse, back, log_delta, rtol, EW_DEAR, ws))
             break;
-    if (!(isfinite(out[1]) && out[1] - out[0] <= 1e-6 * out[1])) { /* a single step is a lower bound */
+    if (!narrow(out, 1e-6)) { /* a single step is a lower bound */
         ew_model one = *m;
         double now[2];
         one.n = 1.0;

@@ -167,7 +167,7 @@ static double growth(const ew_saddle *sp, const ew_nodes *nd, double n)
 void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd)
 {
     const double eps = sp->eps, log_delta = sp->log_delta, start = sp->c;
-    while (sp->c > 0.1 * start && growth(sp, nd, law->m->n) > 4.0) {
+    while (law->m->kind != EW_KIND_ADD && sp->c > 0.1 * start && growth(sp, nd, law->m->n) > 4.0) {
         sp->c *= 0.9;
         ew_moments_at(&sp->at, nd, sp->c);
         estimate(sp, law->m);

@@ -20,13 +20,17 @@
 
 #include <math.h>
 
+/* log of what a negative power of v gains on Im u = theta s */
+static double gain(const ew_view *ln, double theta)
+{
+    return ln->m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta));
+}
+
 /* log of the integral of the modulus on Im u = theta s, M(c) for the real axis */
 static double side(const ew_view *ln, double theta)
 {
-    const ew_model *m = ln->m;
-    const double y = theta * m->s, loss = m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta)),
-                 plain = 0.5 * y * y + loss + ln->log_m;
-    return loss > 3.0 && theta < 1.5 ? fmin(plain, ew_survey(ln->law, EW_SMALL, ln->c, 0.0, y)) : plain;
+    const double y = theta * ln->m->s, gained = gain(ln, theta), plain = 0.5 * y * y + gained + ln->log_m;
+    return gained > 3.0 && theta < 1.5 ? fmin(plain, ew_survey(ln->law, EW_SMALL, ln->c, 0.0, y)) : plain;
 }
 
 /* log of N_0 + N_2, |z| at most |c + i t| */
@@ -60,21 +64,19 @@ double ew_turned_quad(const ew_view *ln, double theta, double t, double hu)
 
 double ew_turned_ends(const ew_view *ln, const ew_nodes *nd, double theta, double t)
 {
-    const double y = theta * ln->m->s, loss = ln->m->kind == EW_KIND_REMOVE ? 0.0 : -ln->c * log(cos(0.5 * theta)),
-                 plain = ew_ends(ln, nd, EW_SMALL, ln->c, t), grown = exp(0.5 * y * y);
-    if (loss < 3.0)
-        return grown * exp(loss) * plain * (1.0 + 1e-6);
+    const double y = theta * ln->m->s, gained = gain(ln, theta), grown = exp(0.5 * y * y);
+    if (gained < 3.0)
+        return grown * exp(gained) * ew_ends(ln, nd, EW_SMALL, ln->c, t) * (1.0 + 1e-6);
     const double from = nd->u[0], to = nd->u[nd->count - 1];
     return exp(ew_survey_ends(ln->law, EW_SMALL, ln->c, 0.0, y, from, to, nd->hu)) +
            grown * ew_survey_controls(ln->law, hypot(ln->c, t), from, to, nd->hu) * (1.0 + 1e-6);
 }
 
-/* log|1 + x| and the argument; returns what |x| is over |1 + x|, or 4 */
-static double log_of(double *l, double *a, double re, double im)
+/* log|1 + x| and the argument */
+static void log_of(double *l, double *a, double re, double im)
 {
     *l = 0.5 * log1p(re * (2.0 + re) + im * im);
     *a = atan2(im, 1.0 + re);
-    return fmin(4.0, 2.0 * hypot(re, im));
 }
 
 /* One node: the loss and E2(-loss), the size and the angle of its weight; in units of EW_U what the loss, the weight
@@ -92,7 +94,9 @@ static node turn_node(const ew_nodes *nd, const ew_model *m, double theta, int k
     if (m->kind == EW_KIND_REPLACE) {
         const double up = m->odds * exp(y), down = m->odds * exp(-y);
         double lm, am;
-        b = log_of(&l, &a, up * co, up * si) + log_of(&lm, &am, down * co, down * si);
+        log_of(&l, &a, up * co, up * si);
+        log_of(&lm, &am, down * co, down * si);
+        b = fmin(4.0, 2.0 * up) + fmin(4.0, 2.0 * down);
         log_g = m->log1mq + l;
         v.angle += a;
         v.bad = units * (b + fabs(l) + a + fabs(lm) + am);

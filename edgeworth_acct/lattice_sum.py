@@ -7,6 +7,7 @@ import numpy as np
 
 from edgeworth_acct.coarse import log_kernel
 from edgeworth_acct.outcomes import LOOSE
+from edgeworth_acct.rare import exp_or_inf
 
 _U = 2.0**-53
 _SMALL = 80.0  # -log of what is left out of E_c[w]
@@ -76,12 +77,12 @@ class LatticeSum:
         unit = 16.0 * _U * math.log2(size)
         self.error = 1.01 * unit * rounding + 2.0 * (3.0 * _U * total + unit) * _norm(self.p)
         self.infinite = -math.expm1(finite)
-        self.below = 0.0 if bottom >= first else _exp(out_down + plan.down * self.losses[0])
-        self.above = 0.0 if top < first + size else _exp(out_up - plan.up * (self.losses[-1] + h))
+        self.below = 0.0 if bottom >= first else exp_or_inf(out_down + plan.down * self.losses[0])
+        self.above = 0.0 if top < first + size else exp_or_inf(out_up - plan.up * (self.losses[-1] + h))
         self.big = big
         moves = [(step.count, step.span) for step in steps if step.span > 0.0]
         squares, most = math.fsum(n * span * span for n, span in moves), max((span for _, span in moves), default=0.0)
-        self.moved = _exp(most) * math.fsum(n * span for n, span in moves) / 3.0
+        self.moved = exp_or_inf(most) * math.fsum(n * span for n, span in moves) / 3.0
         self.window = 1.01 * (most + math.sqrt(squares) + squares / 8.0)
 
     def over(self, epsilon):
@@ -118,7 +119,7 @@ class LatticeSum:
         terms = w * self.p[begin : begin + len(x)]  # NumPy adds in pairs: some 40 units of roundoff
         error = _norm(w) * self.error + 3e-14 * np.abs(terms).sum() + math.exp(-_SMALL)
         loose = 2.0 * (self.loose + 8.0 * _U * (8.0 + abs(self.log_g) + self.c * at))
-        return _exp(self.log_g - self.c * at), loose, float(terms.sum()), float(error)
+        return exp_or_inf(self.log_g - self.c * at), loose, float(terms.sum()), float(error)
 
 
 def _norm(x):
@@ -143,7 +144,3 @@ def _power(transform, count):
         if count:
             transform = transform * transform
     return result
-
-
-def _exp(x):
-    return math.exp(x) if x < 700.0 else math.inf

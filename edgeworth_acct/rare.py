@@ -55,14 +55,14 @@ class Totals:
 
     def bounds(self, epsilon, loose):
         """Both sides of what they give of delta, where p and t are known to the relative error `loose`."""
-        p, (more, less), loose = self.p, (_exp(log_t + epsilon) for log_t in self.log_t), min(loose, 1.0)
+        p, (more, less), loose = self.p, (exp_or_inf(log_t + epsilon) for log_t in self.log_t), min(loose, 1.0)
         lower, upper = p * (1.0 - loose) - more * (1.0 + loose), p * (1.0 + loose) - min(less, 2.0) * (1.0 - loose)
         return max(0.0, lower), max(0.0, upper) + self.stray(epsilon)
 
     def stray(self, epsilon):
         """At least P(S <= epsilon) there, and the mean of (e^{epsilon - S} - 1)_+."""
         log = self.log_stray + self.rate * epsilon
-        return _exp(log + 1e-9 * (1.0 + abs(log))) if log > -math.inf else 0.0
+        return exp_or_inf(log + 1e-9 * (1.0 + abs(log))) if log > -math.inf else 0.0
 
 
 def _some_big(parts):
@@ -70,7 +70,7 @@ def _some_big(parts):
     both = less = 0.0
     for count, log_m, log_b in parts:
         both += count * float(np.logaddexp(log_m, log_b))
-        less += count * (math.log1p(_exp(log_b - log_m)) if log_b > -math.inf else 0.0)
+        less += count * (math.log1p(exp_or_inf(log_b - log_m)) if log_b > -math.inf else 0.0)
     return both + _log(-math.expm1(-less))
 
 
@@ -85,5 +85,6 @@ def _log(x):
     return math.log(x) if x > 0.0 else -math.inf
 
 
-def _exp(x):
+def exp_or_inf(x):
+    """e^x, infinite near where doubles end."""
     return math.exp(x) if x < 700.0 else math.inf
