@@ -71,8 +71,8 @@ static void gather(sums *s, const ew_contour *ct, double shift)
 static void enclose(double out[2], const ew_contour *ct, const sums *s, double shift)
 {
     const double grow = exp(ct->rate * fabs(shift)) * (1.0 + 1e-12), rel = ct->scale_err;
-    out[0] = (s->d0 - s->round - ct->low * grow) * (1.0 - rel);
-    out[1] = (s->d0 + s->round + ct->high * grow) * (1.0 + rel);
+    out[0] = (s->d0 - s->round - ct->low * grow - ct->flat) * (1.0 - rel);
+    out[1] = (s->d0 + s->round + ct->high * grow + ct->flat) * (1.0 + rel);
 }
 
 void ew_contour_delta(double out[2], const ew_contour *ct, double eps)
@@ -84,6 +84,13 @@ void ew_contour_delta(double out[2], const ew_contour *ct, double eps)
     const double f = exp(ct->log_scale);
     out[0] = fmax(0.0, ew_down(raw[0] * f * (1.0 - 2 * EW_U)));
     out[1] = fmin(1.0, ew_up(raw[1] * f * (1.0 + 2 * EW_U)));
+}
+
+double ew_contour_slope(const ew_contour *ct)
+{
+    sums s;
+    gather(&s, ct, 0.0);
+    return s.d0 > 2.0 * s.round && s.d1 > 0.0 ? s.d1 / s.d0 : NAN;
 }
 
 /* 1: [out[0], out[1]] holds epsilon(delta), not yet floored at 0.  0: the point moved too far from eps0 (in *moved:
@@ -100,8 +107,9 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
         const double g = s.d1 / s.d0, h = s.d2 / s.d0 - g * g, step = f / g;
         if (isnan(f))
             return 0;
-        const double wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * (s.round + ct->low) / fabs(s.d1));
-        if ((isfinite(f) && (fabs(step) <= wanted || 0.5 * step * step * s.curve <= 0.01 * (s.round + ct->low))) ||
+        const double missed = s.round + ct->low + ct->flat,
+                     wanted = fmax(4.0 * EW_U * fabs(ct->eps0 + shift), 0.01 * missed / fabs(s.d1));
+        if ((isfinite(f) && (fabs(step) <= wanted || 0.5 * step * step * s.curve <= 0.01 * missed)) ||
             i == 60)
             break;
         if (f > 0.0)
@@ -136,7 +144,8 @@ int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, doubl
     }
     const double hi_target = target * (1.0 - rel), lo_target = target * (1.0 + rel), here = ct->eps0 + shift;
     const double least = 4.0 * EW_U * fabs(here) + 1e-300, grow = exp(ct->rate * fabs(shift)) * (1.0 + 1e-12);
-    const double top = s.round + ct->high * grow, bottom = s.round + ct->low * grow, r = ct->scale_err;
+    const double top = s.round + ct->high * grow + ct->flat, bottom = s.round + ct->low * grow + ct->flat,
+                 r = ct->scale_err;
     /* outward from where the tangent meets the target, on either side of `here`: delta(here + up) <= delta <=
      * delta(here - down) */
     double up = ((s.d0 + top) * (1.0 + r) - hi_target) / s.d1, down = (lo_target - (s.d0 - bottom) * (1.0 - r)) / s.d1;

@@ -4,9 +4,9 @@
  *     special, kernels, round, taper -> model (nodes, tilted moments) -> survey (integrals bounded cell by cell) ->
  *     decay (tail of the characteristic function) -> saddle -> quadrature, reach, alias (what a line may miss) ->
  *     rotate, turned (sums along a line), rounding, terms, line (trapezoidal inversion), closed (closed forms) ->
- *     contour (delta and epsilon from the nodes) -> far, counted, split (which steps share a line) -> route (delta of
- *     one direction) -> search, route_epsilon (its epsilon), dominated (is it the smaller one?) -> solve (the public
- *     functions)
+ *     contour (delta and epsilon from the nodes) -> curve, bent (a contour for few steps) -> far, counted, split (which
+ *     steps share a line) -> route (delta of one direction) -> search, route_epsilon (its epsilon), dominated (is it
+ *     the smaller one?) -> solve (the public functions)
  */
 #ifndef EW_CORE_H
 #define EW_CORE_H

@@ -33,8 +33,9 @@ int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 /* 0: no saddle within reach */
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);
 int ew_saddle_of_eps(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double eps);
-/* remove, replace: a smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large losses weigh more
- * than all the others, though they hardly matter for delta.  The terms of a line are larger then, but fewer. */
+/* remove, replace: a smaller tilt for the same epsilon where spread^2 grows as a high power of c: there rare large
+ * losses weigh more than all the others, though they hardly matter for delta.  The terms of a line are larger then, but
+ * fewer. */
 void ew_saddle_back(ew_saddle *sp, const ew_law *law, ew_nodes *nd);
 /* slow, any law */
 double ew_saddle_least(ew_saddle *sp, ew_nodes *nd, const ew_model *m, int cls, double eps, double start);
@@ -104,14 +105,15 @@ double ew_chernoff(const ew_law *law, ew_nodes *nd, const ew_saddle *sp);
 
 /* line.c: nodes of lines Re z = c, so that for eps near eps0
  *     delta(eps) e^{-log_scale} = fixed - moving expm1(eps - eps0) + sum_j Re[(cr + i ci) e^{-(zr + i zi)(eps - eps0)}]
- *     + error, error in [-(low + round) g, (high + round) g],  g = e^{rate |eps - eps0|},  round = sum_j err_j |c_j|,
+ *     + error, error in [-low g - flat - round, high g + flat + round],  g = e^{rate |eps - eps0|},
+ *     round = sum_j err_j e^{-zr (eps - eps0)}, rate >= |zr|,
  * as long as -left <= eps - eps0 <= right */
 typedef struct {
     int count;
     double eps0, log_scale, scale_err; /* scale_err: relative error of e^{log_scale} and of the kernel at eps0 */
     double *cr, *ci, *zr, *zi, *err;
     double fixed, moving;
-    double low, high, rate, left, right, tol; /* tol: the relative error asked for */
+    double low, high, flat, rate, left, right, tol; /* tol: the relative error asked for */
 } ew_contour;
 
 /* rounding.c */
@@ -157,6 +159,7 @@ int ew_line(ew_contour *ct, const ew_law *law, ew_nodes *ref, int cls, const ew_
             ew_scratch *ws);
 
 /* contour.c */
+double ew_contour_slope(const ew_contour *ct); /* -d log delta/d eps at eps0, roughly; NaN: it does not tell */
 void ew_contour_delta(double out[2], const ew_contour *ct, double eps);
 int ew_contour_epsilon(double out[2], double *moved, const ew_contour *ct, double log_delta);
 
@@ -175,6 +178,9 @@ int ew_split(ew_contour *ct, double *size, int *way, int steer, const ew_model *
 
 double ew_split_upper(const ew_model *m, double log_delta, ew_scratch *ws);
 
+/* bent.c: a contour for few steps of any size; 0: it does not suit */
+int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, double tol, ew_scratch *ws);
+
 /* route.c: delta of one direction, whatever it takes; 0: no certificate */
 /* quadrature times contour nodes of a line that is tried first: below 1 ms; where nothing else serves: below 0.2 s */
 #define EW_PLAIN 4e5
@@ -183,6 +189,14 @@ void ew_intersect(double out[2], const double now[2]);
 double ew_log_variation(const ew_model *m); /* log of an upper bound of delta(0) */
 double ew_largest_loss(const ew_model *m);  /* of `add`, outward; INFINITY for the others */
 int ew_route_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws);
+
+/* split.c's choice so far; bent.c does not serve */
+typedef struct {
+    int split, straight;
+} ew_ways;
+
+int ew_contour_at(ew_contour *ct, double *size, ew_ways *ways, int steer, const ew_model *m, double eps,
+                  double log_delta, double tol, double sharp, ew_scratch *ws);
 
 /* search.c */
 void ew_first_guesses(double guess[2], const ew_model *m, double log_delta, ew_scratch *ws); /* of epsilon */

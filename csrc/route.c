@@ -38,6 +38,22 @@ static int plain_at(ew_contour *ct, const ew_model *m, double eps, double tol, d
     return ew_line(ct, &law, &coarse, EW_SMALL, &sp, limit, ws);
 }
 
+/* bent.c where that serves, else split.c */
+int ew_contour_at(ew_contour *ct, double *size, ew_ways *ways, int steer, const ew_model *m, double eps,
+                  double log_delta, double tol, double sharp, ew_scratch *ws)
+{
+    if (!ways->straight) {
+        double now[2];
+        if (ew_bent(ct, m, eps, log_delta, sharp, ws)) {
+            ew_contour_delta(now, ct, eps);
+            if (now[1] - now[0] < 0.05 * exp(log_delta) || now[1] - now[0] < 0.05 * now[1])
+                return 1;
+        }
+        ways->straight = 1;
+    }
+    return ew_split(ct, size, &ways->split, steer, m, eps, log_delta, tol, ws);
+}
+
 /* delta(eps), eps >= 0, by lines: [out[0], out[1]] becomes as narrow as can be. */
 static void lines_delta(double out[2], const ew_model *m, double eps, double rtol, ew_scratch *ws)
 {
@@ -61,17 +77,18 @@ static void lines_delta(double out[2], const ew_model *m, double eps, double rto
         if (!(guess > -690.0))
             guess = -690.0;
     }
-    int way = 0;
+    ew_ways ways = {0};
     for (int i = 0; i < 12 && (ws->left > 0.0 || out[0] == 0.0) && !(out[1] - out[0] <= rtol * out[1]); i++) {
         double size;
-        const int done = ew_split(&ct, &size, &way, i < 6, m, eps, guess,
-                                  i < 6 && out[0] == 0.0 ? 1e-3 : fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0)), ws);
+        const double want = fmax(1e-13, tol * (i > 9 ? 0.1 : 1.0));
+        const int done = ew_contour_at(&ct, &size, &ways, i < 6, m, eps, guess,
+                                       i < 6 && out[0] == 0.0 ? 1e-3 : want, want, ws);
         if (!done)
             break;
         if (done < 0) {
             guess = fmin(guess + size, 0.0);
             if (guess < -700.0) { /* below what doubles hold: Chernoff bounds alone say so */
-                if (ew_split(&ct, &size, &way, 0, m, eps, -690.0, 0.5, ws) == 1) {
+                if (ew_split(&ct, &size, &ways.split, 0, m, eps, -690.0, 0.5, ws) == 1) {
                     ew_contour_delta(now, &ct, eps);
                     ew_intersect(out, now);
                 }

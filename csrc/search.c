@@ -41,6 +41,10 @@ static double placed(double x, double edge)
 /* -d log delta/d eps near eps0, roughly */
 static double slope_of(const ew_contour *ct)
 {
+    if (ct->flat > 0.0) { /* its rate is a bound for |z| far out */
+        const double v = ew_contour_slope(ct);
+        return v > 0.0 ? v : 1.0 / ct->right;
+    }
     const double d = 1e-3 / ct->rate;
     double a[2], b[2];
     ew_contour_delta(a, ct, ct->eps0 - d);
@@ -58,7 +62,9 @@ void ew_search_epsilon(double out[2], const ew_model *m, double log_delta, doubl
     /* f(a) > 0 > f(b), as far as known */
     double eps = guess[0], last = NAN, f_last = NAN, a = 0.0, b = edge, f_a = INFINITY, f_b = -INFINITY, slope = NAN,
            sharper = 1.0;
-    int near = 0, failed = 0, way = 0;
+    int near = 0, failed = 0;
+    const int sure = 2.0 * log(m->n * m->q) < log_delta; /* of the guess: two samples are rarer than delta */
+    ew_ways ways = {0};
     ew_contour ct;
     if (isfinite(out[1])) {
         a = out[0];
@@ -81,7 +87,8 @@ void ew_search_epsilon(double out[2], const ew_model *m, double log_delta, doubl
          i++) {
         double now[2], moved = NAN, f;
         const double tol = near < 1 ? 1e-3 : sharper * fmax(1e-13, fmin(1e-3, rtol * slope * eps / 8.0));
-        const int done = ew_split(&ct, &f, &way, near < 1, m, eps, log_delta, tol, ws);
+        const int done = ew_contour_at(&ct, &f, &ways, near < 1, m, eps, log_delta, tol,
+                                       i == 0 && sure ? fmax(1e-13, 0.1 * rtol) : tol, ws);
         if (done == 1) {
             ew_contour_delta(now, &ct, eps);
             f = now[0] + now[1] > 0.0 ? log(0.5 * (now[0] + now[1])) - log_delta : -5.0;
@@ -95,9 +102,13 @@ void ew_search_epsilon(double out[2], const ew_model *m, double log_delta, doubl
                 now[1] = fmax(0.0, now[1]);
                 ew_intersect(out, now);
                 if (near++ > 0) {
-                    if ((ct.low + ct.high) / slope < 0.4 * (now[1] - now[0]) || sharper < 0.02)
-                        break; /* rounding decides now */
-                    sharper *= 0.3;
+                    if ((ct.low + ct.high + 2.0 * ct.flat) / slope < 0.4 * (now[1] - now[0]) || sharper < 0.02) {
+                        if (ways.straight) /* rounding decides now */
+                            break;
+                        ways.straight = 1;
+                    } else {
+                        sharper *= 0.3;
+                    }
                 }
                 eps = fmin(out[1], fmax(out[0], moved));
                 continue;

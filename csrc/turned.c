@@ -15,7 +15,7 @@
  *          (|E2(x)| >= 0.36 |x|^2), and 12 of e^{Re x} + |x| + 1 beyond.
  */
 #include "rooms.h"
-#include "kernels.h"
+#include "brackets.h"
 #include "special.h"
 
 #include <math.h>
@@ -123,22 +123,6 @@ static node turn_node(const ew_nodes *nd, const ew_model *m, double theta, int k
     return v;
 }
 
-/* 1 - cos y and y - sin y */
-static inline void lag(double *ver, double *behind, double y)
-{
-    const double c = y < -1.0 ? -1.0 : y > 1.0 ? 1.0 : y, w = c * c, w2 = w * w;
-    const double near = w * ((1.0 / 2 - w * (1.0 / 24)) + w2 * ((1.0 / 720 - w * (1.0 / 40320)) +
-                             w2 * ((1.0 / 3628800 - w * (1.0 / 479001600)) +
-                                   w2 * (1.0 / 87178291200 - w * (1.0 / 20922789888000)))));
-    const double close = c * w * ((1.0 / 6 - w * (1.0 / 120)) + w2 * ((1.0 / 5040 - w * (1.0 / 362880)) +
-                                  w2 * ((1.0 / 39916800 - w * (1.0 / 6227020800)) +
-                                        w2 * (1.0 / 1307674368000 - w * (1.0 / 355687428096000)))));
-    double sine, cosine;
-    ew_k_sincos(&sine, &cosine, y);
-    *ver = c == y ? near : 1.0 - cosine;
-    *behind = c == y ? close : y - sine;
-}
-
 /* The terms of one node at t = h, 2 h, .. */
 EW_CLONES
 static void add_node(const node *v, double wr, double wi, double c, double units, double h, int J, double *re,
@@ -149,17 +133,15 @@ static void add_node(const node *v, double wr, double wi, double c, double units
 #pragma omp simd
     for (int j = 1; j <= J; j++) {
         const double t = j * h, x = c * l - t * a, y = t * l + c * a, z = c + t; /* z >= |c + i t| */
-        const double em1 = ew_k_expm1(x), near = x < -1.0 ? -1.0 : x > 1.0 ? 1.0 : x,
-                     emx = near == x ? ew_k_tail(near) : em1 - x;
-        double ver, behind;
-        lag(&ver, &behind, y);
-        const double er = emx - (1.0 + em1) * ver, ei = em1 * (y - behind) - behind, size = fabs(er) + fabs(ei),
-                     far = fabs(x) + fabs(y), moved = bad * z + 6.0 * (fabs(c * l) + fabs(t * a) + fabs(y));
+        double er, ei, grown;
+        ew_k_bracket(&er, &ei, &grown, x, y);
+        const double size = fabs(er) + fabs(ei), far = fabs(x) + fabs(y),
+                     moved = bad * z + 6.0 * (fabs(c * l) + fabs(t * a) + fabs(y));
         const double fr = er + (c * br - t * bi), fi = ei + (c * bi + t * br);
         re[j] += wr * fr - wi * fi;
         im[j] += wr * fi + wi * fr;
         err[j] += w * (units * (size + z * back) + moved * (size + far) +
-                       (far > 1.0 ? 12.0 * (2.0 + em1 + far) : 60.0 * size) + z * bad_back);
+                       (far > 1.0 ? 12.0 * (1.0 + grown + far) : 60.0 * size) + z * bad_back);
     }
 }
 

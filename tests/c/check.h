@@ -7,5 +7,6 @@ void near(const char *what, double got, double wanted, double rtol);
 
 void composition(void); /* test_compose.c */
 void turned(void);      /* test_turned.c */
+void bent(void);        /* test_bent.c */
 
 #endif

@@ -268,6 +268,7 @@ int main(void)
     special();
     composition();
     turned();
+    bent();
     free(work);
     printf("%d checks, %d failures\n", checks, failures);
     return failures != 0;

@@ -1,4 +1,4 @@
-"""Truth for two steps of the Poisson-subsampled Gaussian, "add".  Kind: quadrature of a closed form, in mpmath.
+"""Truth for two steps of the Poisson-subsampled Gaussian.  Kind: quadrature of a closed form, in mpmath.
 
 delta_2(eps) = E[delta_1(eps - L)], L the loss of the first step under the first law, delta_1 of oracles/single_step.
 Gauss-Legendre panels are halved until two sums agree to DIGITS digits; the rule itself, from NumPy, has 15.
@@ -15,25 +15,32 @@ DIGITS = 13
 _RULE = list(zip(*np.polynomial.legendre.leggauss(16), strict=True))
 
 
-def delta(sigma, q, eps):
+def delta(sigma, q, eps, adjacency="add"):
     """delta(eps), eps >= 0."""
     with mp.workdps(50):
         s, rate, e = mp.mpf(sigma), mp.mpf(q), mp.mpf(eps)
-        edge = -mp.log1p(-rate)
-        if e >= 2 * edge:
-            return mp.mpf(0)
+        if adjacency == "add":
+            edge = -mp.log1p(-rate)
+            if e >= 2 * edge:
+                return mp.mpf(0)
+            # beyond this u the first loss is below eps - edge, and no second one can make up for it
+            high = s * mp.log1p(mp.expm1(edge - e) / rate) + 1 / (2 * s)
+            low = high - 45
+        else:
+            low, high = (-1 / s if adjacency == "replace_one" else 0) - 40, 1 / s + 40
 
-        def loss(u):
-            return -mp.log1p(rate * mp.expm1(u / s - 1 / (2 * s * s)))
+        def ratio(u, side):  # log(1 - q + q e^{(side x - 1/2)/s^2}), x = s u
+            return mp.log1p(rate * mp.expm1(side * u / s - 1 / (2 * s * s)))
 
         def integrand(u):
-            return mp.npdf(u) * single_step.delta(s, rate, e - loss(u), "add", 18)
+            up = ratio(u, 1)
+            loss = {"add": -up, "remove": up}.get(adjacency, up - ratio(u, -1))
+            first_law = mp.npdf(u) * (1 if adjacency == "add" else mp.exp(up))
+            return first_law * single_step.delta(s, rate, e - loss, adjacency, 18)
 
-        # beyond this u the first loss is below eps - edge, and no second one can make up for it
-        end = s * mp.log1p(mp.expm1(edge - e) / rate) + 1 / (2 * s)
         before, panels = None, 30
         while True:
-            value = _panels(integrand, end - 45, end, panels)
+            value = _panels(integrand, low, high, panels)
             if before is not None and abs(value - before) <= mp.mpf(10) ** -DIGITS * abs(value):
                 return value
             before, panels = value, 2 * panels
