@@ -31,6 +31,7 @@ RARE = [
     (0.114031, 1.76233e-3, 22.4, "remove"),
     (1.0, 0.01, 0.3, "remove"),
     (0.3, 1e-6, 3e-7, "remove"),
+    (0.3, 1e-6, 3e-7, "add"),
     (0.222573, 1.29968e-10, 9e-11, "add"),
     (0.27, 1e-3, 1.3e-3, "add"),
     (0.617362, 2.40167e-10, 7.0e-8, "replace_one"),
@@ -41,15 +42,16 @@ RARE = [
 
 @pytest.mark.parametrize(("sigma", "q", "eps", "adjacency"), RARE)
 def test_two_steps_of_rare_samples(sigma, q, eps, adjacency):
-    truth = two_steps.delta(sigma, q, eps, adjacency)
+    truth = float(two_steps.graded(sigma, q, eps, adjacency))
     for rtol in (1e-9, 1e-6, 1e-4):
         lower, upper = ea.delta_bounds(sigma, q, 2, eps, adjacency=adjacency, rtol=rtol)
-        assert lower <= truth <= upper
-        assert upper - lower <= 2e-7 * upper
-    lower, upper = ea.epsilon_bounds(sigma, q, 2, float(truth), adjacency=adjacency)
+        assert lower <= truth * (1 + 1e-12)
+        assert upper >= truth * (1 - 1e-12)
+        assert upper - lower <= rtol * upper
+    lower, upper = ea.epsilon_bounds(sigma, q, 2, truth, adjacency=adjacency)
     assert lower <= eps * (1 + 1e-11)
     assert upper >= eps * (1 - 1e-11)
-    assert upper - lower <= 2e-9 * upper
+    assert upper - lower <= 1e-9 * upper
 
 
 def test_the_bound_of_small_paths_is_taken_where_its_kernel_is():

@@ -15,32 +15,25 @@ DIGITS = 13
 _RULE = list(zip(*np.polynomial.legendre.leggauss(16), strict=True))
 
 
-def delta(sigma, q, eps, adjacency="add"):
+def delta(sigma, q, eps):
     """delta(eps), eps >= 0."""
     with mp.workdps(50):
         s, rate, e = mp.mpf(sigma), mp.mpf(q), mp.mpf(eps)
-        if adjacency == "add":
-            edge = -mp.log1p(-rate)
-            if e >= 2 * edge:
-                return mp.mpf(0)
-            # beyond this u the first loss is below eps - edge, and no second one can make up for it
-            high = s * mp.log1p(mp.expm1(edge - e) / rate) + 1 / (2 * s)
-            low = high - 45
-        else:
-            low, high = (-1 / s if adjacency == "replace_one" else 0) - 40, 1 / s + 40
+        edge = -mp.log1p(-rate)
+        if e >= 2 * edge:
+            return mp.mpf(0)
 
-        def ratio(u, side):  # log(1 - q + q e^{(side x - 1/2)/s^2}), x = s u
-            return mp.log1p(rate * mp.expm1(side * u / s - 1 / (2 * s * s)))
+        def loss(u):
+            return -mp.log1p(rate * mp.expm1(u / s - 1 / (2 * s * s)))
 
         def integrand(u):
-            up = ratio(u, 1)
-            loss = {"add": -up, "remove": up}.get(adjacency, up - ratio(u, -1))
-            first_law = mp.npdf(u) * (1 if adjacency == "add" else mp.exp(up))
-            return first_law * single_step.delta(s, rate, e - loss, adjacency, 18)
+            return mp.npdf(u) * single_step.delta(s, rate, e - loss(u), "add", 18)
 
+        # beyond this u the first loss is below eps - edge, and no second one can make up for it
+        end = s * mp.log1p(mp.expm1(edge - e) / rate) + 1 / (2 * s)
         before, panels = None, 30
         while True:
-            value = _panels(integrand, low, high, panels)
+            value = _panels(integrand, end - 45, end, panels)
             if before is not None and abs(value - before) <= mp.mpf(10) ** -DIGITS * abs(value):
                 return value
             before, panels = value, 2 * panels
@@ -51,3 +44,58 @@ def _panels(f, low, high, count):
     last = (high - low) / count
     grid = [low + last * k for k in range(count)] + [high - last / 2**k for k in range(1, 30)] + [high]
     return sum((b - a) / 2 * w * f((a + b) / 2 + (b - a) / 2 * x) for a, b in pairwise(grid) for x, w in _RULE)
+
+
+def graded(sigma, q, eps, adjacency):
+    """The same for any relation, to 12 digits: panels halved towards where delta_1(eps - L) turns, from both sides."""
+    with mp.workdps(34):
+        s, rate, e = mp.mpf(sigma), mp.mpf(q), mp.mpf(eps)
+        edge = -mp.log1p(-rate)
+        if adjacency == "replace_one":
+            turn = s * mp.log(_threshold(s, rate, e))
+        else:  # eps - L is the largest loss of one step (add), or the least
+            turn = s * mp.log1p(mp.expm1(edge - e if adjacency == "add" else e + edge) / rate) + 1 / (2 * s)
+        low = -14 - (1 / s if adjacency == "replace_one" else 0)
+        high = 14 + (0 if adjacency == "add" else 1 / s)
+        middle = min(max(turn, low), high)
+        up_to, on = middle - low, high - middle
+        grid = [middle - up_to * k / 120 for k in range(120, 0, -1)] + [
+            middle - up_to / (120 * 2**k) for k in range(1, 70)
+        ]
+        grid += [middle + on / (120 * 2**k) for k in range(69, 0, -1)] + [middle + on * k / 120 for k in range(1, 121)]
+
+        def ratio(u):
+            return mp.log1p(rate * mp.expm1((u - 1 / (2 * s)) / s))
+
+        def integrand(u):
+            up = ratio(u)
+            loss = {"add": -up, "remove": up}.get(adjacency, up - ratio(-u))
+            first_law = mp.npdf(u) * (1 if adjacency == "add" else mp.exp(up))
+            return first_law * _one_step(s, rate, e - loss, adjacency)
+
+        return sum(
+            (b - a) / 2 * w * integrand((a + b) / 2 + (b - a) / 2 * x) for a, b in pairwise(grid) for x, w in _RULE
+        )
+
+
+def _threshold(s, q, e):
+    """e^{u/s} where the loss of replace_one is e: q' w^2 - (1-q) (e^e - 1) w - q' e^e = 0, q' = q e^{-1/(2 s^2)}."""
+    a, small = (1 - q) * mp.expm1(e), q * mp.exp(-1 / (2 * s * s))
+    root = mp.sqrt(a * a + 4 * small * small * mp.exp(e))
+    return (a + root) / (2 * small) if a > 0 else 2 * small * mp.exp(e) / (root - a)
+
+
+def _one_step(s, q, e, adjacency):
+    """delta_1(e) = P(L > e) - e^e Q(L > e); the loss is monotone in u."""
+    gap = mp.expm1(e)
+    if adjacency == "replace_one":
+        u = s * mp.log(_threshold(s, q, e))
+        first, second = q * mp.ncdf(1 / s - u), q * mp.ncdf(-1 / s - u)
+        return -gap * ((1 - q) * mp.ncdf(-u) + second) + (first - second)
+    r = (mp.expm1(-e) if adjacency == "add" else gap) / q
+    if r <= -1:  # beyond the largest loss, below the least
+        return mp.mpf(0) if adjacency == "add" else -gap
+    u = s * mp.log1p(r) + 1 / (2 * s)
+    if adjacency == "add":
+        return -gap * mp.ncdf(u) + (gap + 1) * q * (mp.ncdf(u) - mp.ncdf(u - 1 / s))
+    return -gap * mp.ncdf(-u) + q * (mp.ncdf(1 / s - u) - mp.ncdf(-u))
