@@ -25,6 +25,7 @@
 #include "bent_rule.h"
 
 enum { PANELS = 120 };
+#define LEAST_DELTA -70.0 /* log of it; below, too much cancels */
 #define MOST 3e7 /* quadrature times contour nodes, ten times */
 
 static void path_at(double *x, double *t, const ew_bent_path *b, double at)
@@ -166,7 +167,8 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
     b.d = m->kind == EW_KIND_ADD ? edge - eps : b.bracketed ? eps : eps + edge;
     b.room = 0.125 * b.d;
     b.rounding_d = EW_U * (b.bracketed ? 0.0 : 4.0 * edge + 2.0 * eps);
-    if (!(b.d > 1e5 * b.rounding_d && eps > 0.0) || s > 12.0 || m->q > 0.5)
+    if (!(b.d > 1e5 * b.rounding_d && eps > 0.0) || s > 12.0 || m->q > 0.5 ||
+        log_delta < LEAST_DELTA)
         return 0;
     ew_nodes_bind(&nd, ws->coarse);
     if (!ew_saddle_of_eps(&sp, &law, &nd, eps))

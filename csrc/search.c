@@ -101,7 +101,7 @@ void ew_search_epsilon(double out[2], const ew_model *m, double log_delta, doubl
                 now[0] = fmax(0.0, now[0]);
                 now[1] = fmax(0.0, now[1]);
                 ew_intersect(out, now);
-                if (near++ > 0) {
+                if (near++ > 0 || (i == 0 && sure && ct.flat > 0.0)) { /* it was as sharp as asked */
                     if ((ct.low + ct.high + 2.0 * ct.flat) / slope < 0.4 * (now[1] - now[0]) || sharper < 0.02) {
                         if (ways.straight) /* rounding decides now */
                             break;
