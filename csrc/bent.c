@@ -26,7 +26,7 @@
 
 enum { PANELS = 120 };
 #define LEAST_DELTA -70.0 /* log of it; below, too much cancels */
-#define MOST 3e7 /* quadrature times contour nodes, ten times */
+#define MOST 3e7          /* quadrature times contour nodes, ten times */
 
 static void path_at(double *x, double *t, const ew_bent_path *b, double at)
 {
@@ -45,23 +45,12 @@ static int set_level(ew_bent_path *b, int level)
     static const double height[EW_LEVELS] = {0.0, 0.25, 0.5, 1.0}, slope[EW_LEVELS] = {0.0, 0.15, 0.35, 0.7};
     const double s = b->m->s, eta = highest(s), strip = 0.5 * eta;
     const double hy = 2.0 * EW_PI * strip / (2.0 - b->reach), far = sqrt(-2.0 * b->reach) + 1.0;
-    /* where the integrand peaks to the right: u = (rate/s) D(u) */
-    const double rate = 1.0 + 2.5 * b->c;
-    double peak = rate / s;
-    for (int i = 0; i < 60 && b->m->kind != EW_KIND_ADD; i++) {
-        const double Y = b->m->odds * exp(fmin(700.0, (peak - b->m->shift) / s)), next = rate / s * Y / (1.0 + Y);
-        if (fabs(next - peak) < 0.02 * (1.0 + next))
-            break;
-        peak = next;
-    }
-    const double right =
-        fmax(1.0 / s, b->m->kind != EW_KIND_ADD ? peak : 0.0) + far / sqrt(1.0 - slope[level] * slope[level]);
+    const double peak = b->m->kind == EW_KIND_ADD ? 0.0 : ew_outermost_peak(b->m, 1.0 + 2.5 * b->c, 1),
+                 right = fmax(1.0 / s, peak) + far / sqrt(1.0 - slope[level] * slope[level]);
+    const int kind = b->bracketed ? EW_BRACKETED : b->less ? EW_LESS : EW_WHOLE_SUM;
     b->level = level;
-    if (!ew_curve_fill(&b->cu, b->m,
-                       b->bracketed ? EW_BRACKETED
-                       : b->less    ? EW_LESS
-                                    : EW_WHOLE_SUM,
-                       eta * height[level], slope[level], strip, fmin(hy, 0.25), -far, right, b->ws))
+    if (!ew_curve_fill(&b->cu, b->m, kind, eta * height[level], slope[level], strip, fmin(hy, 0.25), -far, right,
+                       b->ws))
         return 0;
     b->back = ew_curve_excess(&b->cu, -1.0, 0.0, 1.0);
     return 1;
@@ -80,7 +69,7 @@ static int add_panel(ew_bent_path *b, double mx, double mt, double hx, double ht
         const double g = j < EW_PANEL / 2 ? -gauss_node[j] : gauss_node[EW_PANEL - 1 - j];
         x[j] = mx + g * hx;
         t[j] = mt + g * ht;
-        zx[j] = b->bracketed ? x[j] : ew_bent_exponent(b, x[j]);
+        zx[j] = ew_bent_tilt(b, x[j]);
     }
     ew_curve_sums(re, im, err, &b->cu, zx, t, window);
     for (int j = 0; j < EW_PANEL; j++) {
@@ -92,8 +81,8 @@ static int add_panel(ew_bent_path *b, double mx, double mt, double hx, double ht
         const double half = sin(0.5 * li), ver = 2.0 * half * half, size = exp(lr), up = expm1(lr);
         const double gr = b->less ? up * (1.0 - ver) - ver : size * cos(li), gi = size * sin(li), g = hypot(gr, gi);
         const double grown = e_m < 0.5 * mod ? expm1(-n * log1p(-e_m / mod)) : expm1(n * log1p(e_m / mod)) + 2.0;
-        const double e_g = size * (grown + EW_U * 12.0 * (fabs(lr) + fabs(li))) +
-                           EW_U * 16.0 * (g + (b->less ? 0.0 : size));
+        const double e_g =
+            size * (grown + EW_U * 12.0 * (fabs(lr) + fabs(li))) + EW_U * 16.0 * (g + (b->less ? 0.0 : size));
         /* e^{-z d} over z (1+z), and i/i: the imaginary part is wanted */
         const double er = b->before - b->sign * x[j] * b->d, ei = -b->sign * t[j] * b->d, e = exp(er), co = cos(ei),
                      si = sin(ei);
@@ -115,17 +104,24 @@ static int add_panel(ew_bent_path *b, double mx, double mt, double hx, double ht
     return 1;
 }
 
-/* Where to start: at the largest tilt where |F z| is not much above delta, else where it is least. */
-static double start(const ew_bent_path *b, ew_saddle *sp, ew_nodes *nd)
+/* log of M(c)^n, out of brackets without the edge */
+static double log_power(const ew_bent_path *b, ew_nodes *nd, double c)
 {
     const ew_model *m = b->m;
-    const double top = sp->c, floor = b->bracketed ? 1.0 : 0.3; /* bracketed: F has no pole */
-    double best = INFINITY, c = sp->c;
-    for (int i = 0; m->kind != EW_KIND_ADD && i < 40 && (i == 0 || top * pow(0.8, i) > floor); i++) {
-        const double at = top * pow(0.8, i);
-        ew_moments mo;
-        ew_moments_at(&mo, nd, at);
-        const double l = m->n * (log1p(mo.m0) - (b->bracketed ? 0.0 : (1.0 + at) * m->log1mq)),
+    ew_moments at;
+    ew_moments_at(&at, nd, c);
+    return m->n * (log1p(at.m0) - (b->bracketed                ? 0.0
+                                   : m->kind == EW_KIND_REMOVE ? (1.0 + c) * m->log1mq
+                                                               : -c * m->log1mq));
+}
+
+/* Where to start: at the largest tilt where |F z| is not much above delta, else where it is least. */
+static double start(const ew_bent_path *b, double top, ew_nodes *nd)
+{
+    const double floor = b->bracketed ? 1.0 : 0.3; /* bracketed: F has no pole */
+    double best = INFINITY, c = top;
+    for (int i = 0; b->m->kind != EW_KIND_ADD && i < 40 && (i == 0 || top * pow(0.8, i) > floor); i++) {
+        const double at = top * pow(0.8, i), l = log_power(b, nd, at),
                      v = (l < 30.0 ? log(expm1(l)) : l) - at * b->d - log1p(at) - b->log_delta;
         if (v < best) {
             best = v;
@@ -158,7 +154,6 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
     ew_saddle sp;
     ew_bent_path b = {.m = m,
                       .ct = ct,
-                      .eps = eps,
                       .log_delta = log_delta,
                       .sign = m->kind == EW_KIND_ADD ? -1.0 : 1.0,
                       .want = log(tol) - 4.0,
@@ -167,19 +162,13 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
     b.d = m->kind == EW_KIND_ADD ? edge - eps : b.bracketed ? eps : eps + edge;
     b.room = 0.125 * b.d;
     b.rounding_d = EW_U * (b.bracketed ? 0.0 : 4.0 * edge + 2.0 * eps);
-    if (!(b.d > 1e5 * b.rounding_d && eps > 0.0) || s > 12.0 || m->q > 0.5 ||
-        log_delta < LEAST_DELTA)
+    if (!(b.d > 1e5 * b.rounding_d && eps > 0.0) || s > 12.0 || m->q > 0.5 || log_delta < LEAST_DELTA)
         return 0;
     ew_nodes_bind(&nd, ws->coarse);
     if (!ew_saddle_of_eps(&sp, &law, &nd, eps))
         return 0;
-    b.c = start(&b, &sp, &nd);
-    ew_moments mo;
-    ew_moments_at(&mo, &nd, b.c);
-    const double out = b.bracketed                 ? 0.0
-                       : m->kind == EW_KIND_REMOVE ? -(1.0 + b.c) * m->log1mq
-                                                   : b.c * m->log1mq,
-                 log_g = m->n * (log1p(mo.m0) + out);
+    b.c = start(&b, sp.c, &nd);
+    const double log_g = log_power(&b, &nd, b.c);
     b.less = log_g > -0.7;
     if (m->n > 20.0 && fabs(log_g) > 1.5) /* F rises too steeply to the right of c */
         return 0;
@@ -192,7 +181,7 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
         return 0;
     double at = 0.0, len = 0.7 * b.c, error = 0.0, rate = 1.0, spent = 0.0;
     for (int i = 0; i < PANELS; i++) {
-        double x0, t0, x1, t1, size0, size1, e = INFINITY, r = 0.0;
+        double x0, t0, x1, t1, mx, mt, hx, ht, size1, e, r = 0.0; /* ends, middle and half of the chord */
         path_at(&x0, &t0, &b, at);
         for (int k = 0; b.level < EW_LEVELS - 1 && k < EW_LEVELS; k++) { /* does the next curve serve better? */
             const double now = badness(&b, at, len), eta = b.cu.eta;
@@ -204,12 +193,15 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
                 break;
             }
         }
+        const double size0 = ew_bent_size(&b, x0, t0);
         for (int k = 0;; k++) {
             path_at(&x1, &t1, &b, at + len);
-            size0 = ew_bent_size(&b, x0, t0);
+            mx = 0.5 * (x0 + x1);
+            mt = 0.5 * (t0 + t1);
+            hx = 0.5 * (x1 - x0);
+            ht = 0.5 * (t1 - t0);
             size1 = ew_bent_size(&b, x1, t1);
-            e = ew_bent_panel_error(&r, &b, 0.5 * (x0 + x1), 0.5 * (t0 + t1), 0.5 * (x1 - x0), 0.5 * (t1 - t0),
-                                    fmax(size0, size1));
+            e = ew_bent_panel_error(&r, &b, mx, mt, hx, ht, fmax(size0, size1));
             if (e < b.want)
                 break;
             len *= 0.8;
@@ -217,11 +209,9 @@ int ew_bent(ew_contour *ct, const ew_model *m, double eps, double log_delta, dou
                 return 0;
         }
         int window[2];
-        const double up = b.bracketed ? 0.0 : 1.0,
-                     xs[2] = {ew_bent_exponent(&b, x0) - 1.0 + up, ew_bent_exponent(&b, x1) - 1.0 + up},
-                     ts[2] = {t0, t1}, quad = ew_curve_error(window, &b.cu, xs, ts, b.reach - 7.0);
-        if (!(quad < 1e-3) ||
-            !add_panel(&b, 0.5 * (x0 + x1), 0.5 * (t0 + t1), 0.5 * (x1 - x0), 0.5 * (t1 - t0), quad, window))
+        const double xs[2] = {ew_bent_tilt(&b, x0), ew_bent_tilt(&b, x1)}, ts[2] = {t0, t1},
+                     quad = ew_curve_error(window, &b.cu, xs, ts, b.reach - 7.0);
+        if (!(quad < 1e-3) || !add_panel(&b, mx, mt, hx, ht, quad, window))
             return 0;
         spent += 10.0 * EW_PANEL * (window[1] - window[0]);
         ws->left -= 10.0 * EW_PANEL * (window[1] - window[0]);

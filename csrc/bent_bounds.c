@@ -10,6 +10,11 @@ double ew_bent_exponent(const ew_bent_path *b, double x)
     return b->m->kind == EW_KIND_ADD ? -x : 1.0 + x;
 }
 
+double ew_bent_tilt(const ew_bent_path *b, double x)
+{
+    return b->bracketed ? x : ew_bent_exponent(b, x);
+}
+
 /* log of the factor of E[e^A] in what is raised to the n-th power */
 static double log_factor(const ew_bent_path *b, double x)
 {
@@ -24,8 +29,7 @@ double ew_bent_log_m(const ew_bent_path *b, const ew_path *p, double x, double t
 /* log of a bound of |M - 1| at z = x + i t, convex for z within `far` */
 static double excess(const ew_bent_path *b, double x, double t, double far)
 {
-    const double zeta = b->bracketed ? x : ew_bent_exponent(b, x),
-                 e = ew_curve_excess(&b->cu, zeta, fabs(t), b->bracketed ? far : 1.0 + far);
+    const double e = ew_curve_excess(&b->cu, ew_bent_tilt(b, x), fabs(t), b->bracketed ? far : 1.0 + far);
     return b->bracketed ? ew_lse(e, log(far) + b->back) : e;
 }
 
@@ -40,7 +44,7 @@ static double power_size(const ew_bent_path *b, double m, double e)
 static double largest(const ew_bent_path *b, double mx, double mt, double hx, double ht, double rho)
 {
     const double A = 0.5 * (rho + 1.0 / rho), B = 0.5 * (rho - 1.0 / rho), half2 = hx * hx + ht * ht;
-    double corner[8][2], m = -INFINITY, left = INFINITY, right = -INFINITY, bottom = INFINITY, top = -INFINITY;
+    double corner[8][2], left = INFINITY, right = -INFINITY, bottom = INFINITY, top = -INFINITY;
     const double cut = 0.41421356237309515; /* an octagon around the ellipse */
     for (int i = 0; i < 8; i++) {
         const double p = (i & 1 ? A : -A) * (i & 4 ? cut : 1.0), r = (i & 2 ? B : -B) * (i & 4 ? 1.0 : cut),
@@ -52,10 +56,20 @@ static double largest(const ew_bent_path *b, double mx, double mt, double hx, do
         bottom = fmin(bottom, t);
         top = fmax(top, t);
     }
-    /* below the real axis |M| is what it is at the conjugate */
-    for (int i = 0; i < (bottom > 0.0 ? 8 : 4); i++)
-        m = fmax(m, bottom > 0.0 ? ew_bent_log_m(b, &b->cu.on, corner[i][0], corner[i][1])
-                                 : ew_bent_log_m(b, &b->cu.on, i & 1 ? left : right, i & 2 ? fmax(top, -bottom) : 0.0));
+    int corners = 8;
+    if (!(bottom > 0.0)) { /* below the real axis |M| is what it is at the conjugate: the box of both */
+        corners = 4;
+        for (int i = 0; i < 4; i++) {
+            corner[i][0] = i & 1 ? left : right;
+            corner[i][1] = i & 2 ? fmax(top, -bottom) : 0.0;
+        }
+    }
+    const double far = hypot(fmax(fabs(left), fabs(right)), fmax(fabs(top), fabs(bottom)));
+    double m = -INFINITY, e = -INFINITY;
+    for (int i = 0; i < corners; i++) {
+        m = fmax(m, ew_bent_log_m(b, &b->cu.on, corner[i][0], corner[i][1]));
+        e = fmax(e, excess(b, corner[i][0], corner[i][1], far));
+    }
     const double least = b->sign > 0.0 ? left : -right;
     double pole[2];
     for (int i = 0; i < 2; i++) { /* distance of -i from the rectangle */
@@ -63,11 +77,6 @@ static double largest(const ew_bent_path *b, double mx, double mt, double hx, do
                      across = fabs(pt * hx - px * ht) / half2, out = hypot(fmax(0.0, along - A), fmax(0.0, across - B));
         pole[i] = log(out) + 0.5 * log(half2);
     }
-    const double far = hypot(fmax(fabs(left), fabs(right)), fmax(fabs(top), fabs(bottom)));
-    double e = -INFINITY;
-    for (int i = 0; i < (bottom > 0.0 ? 8 : 4); i++)
-        e = fmax(e, bottom > 0.0 ? excess(b, corner[i][0], corner[i][1], far)
-                                 : excess(b, i & 1 ? left : right, i & 2 ? fmax(top, -bottom) : 0.0, far));
     return b->before - least * b->d + power_size(b, m, e) - pole[0] - pole[1];
 }
 
@@ -111,7 +120,7 @@ double ew_bent_tail(const ew_bent_path *b, double x, double t)
                  log_t = b->before + log(steep / EW_PI) - 2.0 * log(t), whole = g - r * d - log(d);
     if (whole + log_t < b->want + 1.0)
         return whole + log_t;
-    const double zeta = b->bracketed ? x : ew_bent_exponent(b, x), far = hypot(x, t) + (b->bracketed ? 0.0 : 1.0),
+    const double zeta = ew_bent_tilt(b, x), far = hypot(x, t) + (b->bracketed ? 0.0 : 1.0),
                  first = n * ew_curve_first(&b->cu, zeta, t), left = d - first * steep;
     const double size = (b->less ? log(first * far) : 0.0) + first * (far - r * steep) - r * left;
     return fmin(whole, left > 0.0 ? size - log(left) : INFINITY) + log_t;

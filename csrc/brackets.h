@@ -11,6 +11,12 @@
 
 enum { EW_ANGLES = 0x80000 }; /* 2^19 */
 
+/* y within the domain of ew_k_sincos */
+static inline double ew_k_angle(double y)
+{
+    return y < -EW_ANGLES ? -EW_ANGLES : y > EW_ANGLES ? EW_ANGLES : y;
+}
+
 /* 1 - cos y and y - sin y */
 static inline void ew_k_lag(double *ver, double *behind, double y)
 {
@@ -21,9 +27,8 @@ static inline void ew_k_lag(double *ver, double *behind, double y)
     const double close = c * w * ((1.0 / 6 - w * (1.0 / 120)) + w2 * ((1.0 / 5040 - w * (1.0 / 362880)) +
                                   w2 * ((1.0 / 39916800 - w * (1.0 / 6227020800)) +
                                         w2 * (1.0 / 1307674368000 - w * (1.0 / 355687428096000)))));
-    const double far = y < -EW_ANGLES ? -EW_ANGLES : y > EW_ANGLES ? EW_ANGLES : y;
     double sine, cosine;
-    ew_k_sincos(&sine, &cosine, far);
+    ew_k_sincos(&sine, &cosine, ew_k_angle(y));
     *ver = c == y ? near : 1.0 - cosine;
     *behind = c == y ? close : y - sine;
 }

@@ -69,19 +69,21 @@ double ew_share(double x, double l)
     return exp(fmin(x, 700.0) - l);
 }
 
-static void bound(double *k0, double *k1, const ew_curve *cu, double u, double d, double e, double b)
-{
-    const double s = cu->m->s, off = fmax(1.0, b / sqrt(1.0 - b * b)), two = cu->m->kind == EW_KIND_REPLACE ? 2.0 : 1.0,
-                 p1 = 1.0 + cu->slope * 0.5 * (1.0 + off) * (b == 0.0 ? 1.0 : two),
-                 p2 = two * 0.5 * cu->slope / pow(1.0 - b * b, 1.5), cell = 0.125 * cu->coarse * cu->coarse;
-    *k0 = cell * s * (s * p1 * p1 + (fabs(u) + s * cu->coarse * p1) * p2) + 1e-12 * (1.0 + u * u);
-    *k1 = cell * exp(2.7 * cu->coarse * p1) * (e * p1 * p1 + d * p2);
-}
-
 double ew_steepest(const ew_curve *cu, double b)
 {
-    return 1.0 + cu->slope * 0.5 * (1.0 + fmax(1.0, fabs(b) / sqrt(1.0 - b * b))) *
-                     (cu->m->kind == EW_KIND_REPLACE ? 2.0 : 1.0);
+    /* beside the curve the slopes of both sides of replace may add up */
+    const double off = fmax(1.0, fabs(b) / sqrt(1.0 - b * b)),
+                 sides = cu->m->kind == EW_KIND_REPLACE && b != 0.0 ? 2.0 : 1.0;
+    return 1.0 + cu->slope * 0.5 * (1.0 + off) * sides;
+}
+
+/* k0 and k1 of a cell, from what d = |D| and e = |D (1-D)| are at one of its ends */
+static void bound(double *k0, double *k1, const ew_curve *cu, double u, double d, double e, double b)
+{
+    const double s = cu->m->s, sides = cu->m->kind == EW_KIND_REPLACE ? 2.0 : 1.0, p1 = ew_steepest(cu, b),
+                 p2 = sides * 0.5 * cu->slope / pow(1.0 - b * b, 1.5), cell = 0.125 * cu->coarse * cu->coarse;
+    *k0 = cell * s * (s * p1 * p1 + (fabs(u) + s * cu->coarse * p1) * p2) + 1e-12 * (1.0 + u * u);
+    *k1 = cell * exp(2.7 * cu->coarse * p1) * (e * p1 * p1 + d * p2);
 }
 
 double ew_curve_rising(const ew_curve *cu, double x)

@@ -31,7 +31,7 @@ typedef struct {
     double *wr, *wi, *size, *l, *a, *back_r, *back_i, *bad_w, *bad, *bad_back;
     int kind;  /* of the sums */
     int ready; /* the nodes are filled */
-    double *scratch, *more;
+    double *scratch;
 } ew_curve;
 
 /* what is summed: E[e^A] - 1, E[e^A], M(z) - 1 in brackets */

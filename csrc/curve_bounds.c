@@ -31,25 +31,37 @@ static double left_of(const ew_curve *cu, const ew_path *p, double x, double t)
 
 /* f = log|phi e^A| at nodes from, .. to - 1; returns the largest */
 EW_CLONES
-static double heights(double *f, const double *g, const double *l, const double *a, const double *lm, const double *am,
-                      double x, double t, int from, int to, int two)
+static double heights(double *f, const ew_path *p, double x, double t, int from, int to, int two)
 {
     double top = -1e300;
     if (two) {
         const double r = x - 1.0;
 #pragma omp simd reduction(max : top)
         for (int k = from; k < to; k++) {
-            f[k] = g[k] + (x * l[k] - r * lm[k]) - t * (a[k] - am[k]);
+            f[k] = p->g[k] + (x * p->l[k] - r * p->lm[k]) - t * (p->a[k] - p->am[k]);
             top = f[k] > top ? f[k] : top;
         }
     } else {
 #pragma omp simd reduction(max : top)
         for (int k = from; k < to; k++) {
-            f[k] = g[k] + x * l[k] - t * a[k];
+            f[k] = p->g[k] + x * p->l[k] - t * p->a[k];
             top = f[k] > top ? f[k] : top;
         }
     }
     return top;
+}
+
+/* The integral of |phi u' e^A| to the left of the first node and to the right of node `last`, where log|phi e^A| falls
+ * faster than `least`, else INFINITY. */
+static double beyond(const ew_curve *cu, const ew_path *p, int last, double x, double t, double f_first, double f_last,
+                     double least)
+{
+    const int two = cu->m->kind == EW_KIND_REPLACE;
+    const double unit = cu->m->s * ew_steepest(cu, p->b) * EW_ROOT, right = falls(cu, p, last, 1, x, t),
+                 left = two ? falls(cu, p, 0, -1, x, t) : 1.0;
+    return right > least && left > least
+               ? unit * exp(f_last) / right + (two ? unit * exp(f_first) / left : left_of(cu, p, x, t))
+               : INFINITY;
 }
 
 EW_CLONES
@@ -68,42 +80,32 @@ double ew_path_log(double *ends, const ew_curve *cu, const ew_path *p, double x,
 {
     enum { BLOCK = 64 };
     const int two = cu->m->kind == EW_KIND_REPLACE;
-    const double unit = cu->m->s * ew_steepest(cu, p->b) * EW_ROOT;
-    double *f = cu->scratch, top = -INFINITY, right = 0.0;
+    double *f = cu->scratch, top = -INFINITY;
     int count = 0;
     while (count < cu->cells) { /* until what is beyond is known to be small */
         const int to = count + BLOCK < cu->cells ? count + BLOCK : cu->cells;
-        top = fmax(top, heights(f, p->g, p->l, p->a, p->lm, p->am, x, t, count, to, two));
+        top = fmax(top, heights(f, p, x, t, count, to, two));
         count = to;
-        if (f[count - 1] < floor && (right = falls(cu, p, count - 1, 1, x, t)) > 0.1)
+        if (f[count - 1] < floor && falls(cu, p, count - 1, 1, x, t) > 0.1)
             break;
     }
-    right = count == cu->cells ? falls(cu, p, count - 1, 1, x, t) : right;
-    const double left = two ? falls(cu, p, 0, -1, x, t) : 1.0;
-    if (!(right > 0.0 && left > 0.0))
+    const double tail = beyond(cu, p, count - 1, x, t, f[0], f[count - 1], 0.0);
+    if (!isfinite(tail))
         return INFINITY;
-    const double tail = unit * exp(f[count - 1]) / right + (two ? unit * exp(f[0]) / left : left_of(cu, p, x, t));
     if (ends)
         *ends = tail;
-    const double sum = cu->coarse * unit * cell_sum(f, p, hypot(x, t) + (two ? 1.0 : 0.0), top, count) * (1.0 + 1e-9);
+    const double unit = cu->coarse * cu->m->s * ew_steepest(cu, p->b) * EW_ROOT,
+                 sum = unit * cell_sum(f, p, hypot(x, t) + (two ? 1.0 : 0.0), top, count) * (1.0 + 1e-9);
     return ew_lse(top + log(sum), log(tail + 1e-300));
 }
 
-/* beyond the nodes */
 double ew_path_ends(const ew_curve *cu, const ew_path *p, double x, double t)
 {
     const int two = cu->m->kind == EW_KIND_REPLACE, last = cu->cells - 1;
-    const double unit = cu->m->s * ew_steepest(cu, p->b) * EW_ROOT, right = falls(cu, p, last, 1, x, t),
-                 left = two ? falls(cu, p, 0, -1, x, t) : 1.0;
-    double f[2];
-    for (int i = 0; i < 2; i++) {
-        const int k = i ? last : 0;
-        f[i] = p->g[k] + x * p->l[k] - t * p->a[k];
-        if (two)
-            f[i] += (1.0 - x) * p->lm[k] + t * p->am[k];
-    }
-    return right > 0.1 && left > 0.1 ? unit * exp(f[1]) / right + (two ? unit * exp(f[0]) / left : left_of(cu, p, x, t))
-                                     : INFINITY;
+    double *f = cu->scratch;
+    heights(f, p, x, t, 0, 1, two);
+    heights(f, p, x, t, last, last + 1, two);
+    return beyond(cu, p, last, x, t, f[0], f[last], 0.1);
 }
 
 /* Sum over the cells of the largest |phi g| (flat + grown |e^{w L}|), flat = min(a, one + a), grown = min(a, 1), where
@@ -179,7 +181,7 @@ double ew_curve_size(const ew_curve *cu, double x, double t)
     const ew_path *p = &cu->on;
     const int two = cu->m->kind == EW_KIND_REPLACE;
     double *f = cu->scratch, sum = 0.0;
-    heights(f, p->g, p->l, p->a, p->lm, p->am, x, t, 0, cu->cells, two);
+    heights(f, p, x, t, 0, cu->cells, two);
     for (int k = 0; k < cu->cells; k++) {
         const double size =
             hypot(x, t) * (fabs(p->l[k]) + fabs(p->a[k]) + (two ? fabs(p->lm[k]) + fabs(p->am[k]) : 0.0));

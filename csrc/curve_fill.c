@@ -37,16 +37,17 @@ int ew_curve_fill(ew_curve *cu, const ew_model *m, int kind, double eta, double 
                  from = m->kind == EW_KIND_REPLACE ? -to : fmin((left - m->shift) / m->s, -odds - 2.4);
     if (!((to - from + coarse) / step < CELLS - 4 && (to - from) / coarse < CELLS - 4))
         return 0;
+    const int cells = (int)ceil((to - from) / coarse); /* the nodes reach as far as they do */
     double (*rows)[EW_KMAX] = ws->fine;
     *cu = (ew_curve){.m = m,
                      .eta = eta,
                      .slope = slope,
                      .strip = strip,
                      .coarse = coarse,
-                     .cells = (int)ceil((to - from) / coarse) + 1,
+                     .cells = cells + 1,
                      .first = from,
                      .hy = step,
-                     .count = (int)(ceil((from + ceil((to - from) / coarse) * coarse) / step) - floor(from / step)) + 2,
+                     .count = (int)(ceil((from + cells * coarse) / step) - floor(from / step)) + 2,
                      .from = floor(from / step) * step,
                      .kind = kind,
                      .wr = rows[0],

@@ -74,6 +74,13 @@ void ew_curve_nodes(ew_curve *cu)
 
 enum { CHUNK = 10 };
 
+static void add_to(double (*sum)[EW_PANEL], double (*part)[EW_PANEL])
+{
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < EW_PANEL; j++)
+            sum[i][j] += part[i][j];
+}
+
 /* What the nodes from, .. to - 1 add. */
 EW_CLONES
 static void add_less(double (*sum)[EW_PANEL], const ew_curve *cu, const double *zr, const double *zt, int from, int to,
@@ -86,15 +93,12 @@ static void add_less(double (*sum)[EW_PANEL], const ew_curve *cu, const double *
 #pragma omp simd
         for (int j = 0; j < EW_PANEL; j++) {
             const double x = zr[j] * l - zt[j] * a, y0 = zr[j] * a + zt[j] * l, z = fabs(zr[j]) + zt[j],
-                         big = EW_ANGLES,
-                         y = y0 > big    ? big
-                             : y0 < -big ? -big
-                                         : y0;
+                         y = ew_k_angle(y0);
             double s2, c2;
             ew_k_sincos(&s2, &c2, 0.5 * y);
             const double em = ew_k_expm1(x), ver = 2.0 * s2 * s2, sine = 2.0 * s2 * c2, grown = em + 1.0 + 1e-26;
             const double er = em * (1.0 - ver) - ver, ei = (em + 1.0) * sine, ay = fabs(y0),
-                         near = 1.5 * ay < 2.0 ? 1.5 * ay : 2.0, lost = ay > big ? 4.0 / EW_U : 0.0;
+                         near = 1.5 * ay < 2.0 ? 1.5 * ay : 2.0, lost = ay > EW_ANGLES ? 4.0 / EW_U : 0.0;
             part[0][j] += wr * er - wi * ei;
             part[1][j] += wr * ei + wi * er;
             part[2][j] +=
@@ -102,9 +106,7 @@ static void add_less(double (*sum)[EW_PANEL], const ew_curve *cu, const double *
                 EW_VANISHES / EW_U * (grown + 1.0);
         }
     }
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < EW_PANEL; j++)
-            sum[i][j] += part[i][j];
+    add_to(sum, part);
 }
 
 EW_CLONES
@@ -118,21 +120,16 @@ static void add_whole(double (*sum)[EW_PANEL], const ew_curve *cu, const double 
 #pragma omp simd
         for (int j = 0; j < EW_PANEL; j++) {
             const double x = zr[j] * l - zt[j] * a, y0 = zr[j] * a + zt[j] * l, z = fabs(zr[j]) + zt[j],
-                         big = EW_ANGLES,
-                         y = y0 > big    ? big
-                             : y0 < -big ? -big
-                                         : y0;
+                         y = ew_k_angle(y0);
             double sine, cosine;
             ew_k_sincos(&sine, &cosine, y);
-            const double e = ew_k_exp(x), lost = fabs(y0) > big ? 4.0 / EW_U : 0.0;
+            const double e = ew_k_exp(x), lost = fabs(y0) > EW_ANGLES ? 4.0 / EW_U : 0.0;
             part[0][j] += e * (wr * cosine - wi * sine);
             part[1][j] += e * (wr * sine + wi * cosine);
             part[2][j] += w * e * (bad_w + reach * z + lost) + EW_VANISHES / EW_U * (e + 1.0);
         }
     }
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < EW_PANEL; j++)
-            sum[i][j] += part[i][j];
+    add_to(sum, part);
 }
 
 EW_CLONES
@@ -159,26 +156,21 @@ static void add_bracketed(double (*sum)[EW_PANEL], const ew_curve *cu, const dou
                           EW_VANISHES / EW_U * (1.0 + size + z * back);
         }
     }
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < EW_PANEL; j++)
-            sum[i][j] += part[i][j];
+    add_to(sum, part);
 }
 
 void ew_curve_sums(double *re, double *im, double *err, const ew_curve *cu, const double *x, const double *t,
                    const int window[2])
 {
+    typedef void adder(double (*)[EW_PANEL], const ew_curve *, const double *, const double *, int, int, double);
+    adder *const add = cu->kind == EW_BRACKETED ? add_bracketed : cu->kind == EW_LESS ? add_less : add_whole;
     double sum[3][EW_PANEL] = {{0.0}};
     const double count = 2.0 * CHUNK + (window[1] - window[0]) / (CHUNK * CHUNK) + 4.0;
     for (int from = window[0]; from < window[1];) { /* sums of sums of sums */
         double part[3][EW_PANEL] = {{0.0}};
         for (int i = 0; i < CHUNK && from < window[1]; i++, from += CHUNK)
-            (cu->kind == EW_BRACKETED ? add_bracketed
-             : cu->kind == EW_LESS
-                 ? add_less
-                 : add_whole)(part, cu, x, t, from, from + CHUNK < window[1] ? from + CHUNK : window[1], count);
-        for (int i = 0; i < 3; i++)
-            for (int j = 0; j < EW_PANEL; j++)
-                sum[i][j] += part[i][j];
+            add(part, cu, x, t, from, from + CHUNK < window[1] ? from + CHUNK : window[1], count);
+        add_to(sum, part);
     }
     for (int j = 0; j < EW_PANEL; j++) {
         re[j] = sum[0][j];

@@ -29,6 +29,8 @@ typedef struct {
     ew_moments at;
 } ew_saddle;
 
+/* the largest u (sign = +1) or smallest (-1) where an integrand tilted by that rate can peak */
+double ew_outermost_peak(const ew_model *m, double rate, int sign);
 int ew_saddle_at(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double c);
 /* 0: no saddle within reach */
 int ew_saddle_of_delta(ew_saddle *sp, const ew_law *law, ew_nodes *nd, double log_delta);

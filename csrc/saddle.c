@@ -12,9 +12,8 @@ double ew_log_kernel(double c)
     return -c * log1p(1.0 / c) - log1p(c);
 }
 
-/* The largest u (sign = +1) or smallest (-1) where the tilted integrand can peak: the outermost solution of
- * u = +-(rate/s) D(u), reached monotonically from D = 1. */
-static double outermost_peak(const ew_model *m, double rate, int sign)
+/* The outermost solution of u = +-(rate/s) D(u), reached monotonically from D = 1. */
+double ew_outermost_peak(const ew_model *m, double rate, int sign)
 {
     const double s = m->s;
     double u = sign * rate / s;
@@ -38,14 +37,14 @@ static int build(ew_nodes *nd, const ew_law *law, double c)
         return ew_nodes_fill(nd, law, fmin(fmin(0.3, 0.5 * m->s), 0.35 * width),
                              law->left.width > 0.0 ? law->left.at - 2.0 * width : -10.5, law->far.at + 2.0 * width);
     const double sampled = 1.0 / m->s; /* the record's own component, which need not make a peak */
-    const double top = fmax(sampled, outermost_peak(m,
+    const double top = fmax(sampled, ew_outermost_peak(m,
                                                     m->kind == EW_KIND_ADD       ? 1.0
                                                     : m->kind == EW_KIND_REPLACE ? 1.0 + 2.0 * c
                                                                                  : 1.0 + c,
                                                     1));
     const double low = m->kind == EW_KIND_REMOVE ? 0.0
-                       : m->kind == EW_KIND_ADD  ? outermost_peak(m, c, -1)
-                                                 : fmin(-sampled, outermost_peak(m, 1.0, -1));
+                       : m->kind == EW_KIND_ADD  ? ew_outermost_peak(m, c, -1)
+                                                 : fmin(-sampled, ew_outermost_peak(m, 1.0, -1));
     return top < 300.0 && ew_nodes_fill(nd, law, fmin(0.65, m->s), low - reach, top + reach);
 }
 

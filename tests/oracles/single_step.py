@@ -38,14 +38,19 @@ def _add(s, q, eps):
 
 def _replace_one(s, q, eps):
     c, e = 1 - q, mp.exp(eps)
-    b, half = q * mp.exp(-1 / (2 * s * s)), c * (e - 1) / 2
-    root = mp.sqrt(half * half + e * b * b)
-    y = (half + root) / b if half >= 0 else e * b / (root - half)
-    t = s * s * mp.log(y)
+    t = s * s * mp.log(replace_threshold(s, q, eps))
     return c * (1 - e) * _tail(t / s) + q * (_tail((t - 1) / s) - e * _tail((t + 1) / s))
 
 
-_DIRECTIONS = {"remove": _remove, "add": _add, "replace_one": _replace_one}
+def replace_threshold(s, q, eps):
+    """e^{x/s^2} at the x where the loss of replace_one is eps, in the working precision."""
+    e, b = mp.exp(eps), q * mp.exp(-1 / (2 * s * s))
+    half = (1 - q) * (e - 1) / 2
+    root = mp.sqrt(half * half + e * b * b)
+    return (half + root) / b if half >= 0 else e * b / (root - half)
+
+
+DIRECTIONS = {"remove": _remove, "add": _add, "replace_one": _replace_one}
 
 
 def delta(sigma, q, eps, adjacency="add_or_remove", digits=DIGITS):
@@ -56,7 +61,7 @@ def delta(sigma, q, eps, adjacency="add_or_remove", digits=DIGITS):
     while True:
         with mp.workdps(dps):
             s, rate, e = mp.mpf(sigma), mp.mpf(q), mp.mpf(eps)
-            value = _DIRECTIONS[adjacency](s, rate, e)
+            value = DIRECTIONS[adjacency](s, rate, e)
             if before is not None and abs(value - before) <= mp.mpf(10) ** -digits * abs(value):
                 return value
             if before == 0 and value == 0:

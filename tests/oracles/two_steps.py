@@ -52,7 +52,7 @@ def graded(sigma, q, eps, adjacency):
         s, rate, e = mp.mpf(sigma), mp.mpf(q), mp.mpf(eps)
         edge = -mp.log1p(-rate)
         if adjacency == "replace_one":
-            turn = s * mp.log(_threshold(s, rate, e))
+            turn = s * mp.log(single_step.replace_threshold(s, rate, e))
         else:  # eps - L is the largest loss of one step (add), or the least
             turn = s * mp.log1p(mp.expm1(edge - e if adjacency == "add" else e + edge) / rate) + 1 / (2 * s)
         low = -14 - (1 / s if adjacency == "replace_one" else 0)
@@ -71,31 +71,8 @@ def graded(sigma, q, eps, adjacency):
             up = ratio(u)
             loss = {"add": -up, "remove": up}.get(adjacency, up - ratio(-u))
             first_law = mp.npdf(u) * (1 if adjacency == "add" else mp.exp(up))
-            return first_law * _one_step(s, rate, e - loss, adjacency)
+            return first_law * single_step.DIRECTIONS[adjacency](s, rate, e - loss)
 
         return sum(
             (b - a) / 2 * w * integrand((a + b) / 2 + (b - a) / 2 * x) for a, b in pairwise(grid) for x, w in _RULE
         )
-
-
-def _threshold(s, q, e):
-    """e^{u/s} where the loss of replace_one is e: q' w^2 - (1-q) (e^e - 1) w - q' e^e = 0, q' = q e^{-1/(2 s^2)}."""
-    a, small = (1 - q) * mp.expm1(e), q * mp.exp(-1 / (2 * s * s))
-    root = mp.sqrt(a * a + 4 * small * small * mp.exp(e))
-    return (a + root) / (2 * small) if a > 0 else 2 * small * mp.exp(e) / (root - a)
-
-
-def _one_step(s, q, e, adjacency):
-    """delta_1(e) = P(L > e) - e^e Q(L > e); the loss is monotone in u."""
-    gap = mp.expm1(e)
-    if adjacency == "replace_one":
-        u = s * mp.log(_threshold(s, q, e))
-        first, second = q * mp.ncdf(1 / s - u), q * mp.ncdf(-1 / s - u)
-        return -gap * ((1 - q) * mp.ncdf(-u) + second) + (first - second)
-    r = (mp.expm1(-e) if adjacency == "add" else gap) / q
-    if r <= -1:  # beyond the largest loss, below the least
-        return mp.mpf(0) if adjacency == "add" else -gap
-    u = s * mp.log1p(r) + 1 / (2 * s)
-    if adjacency == "add":
-        return -gap * mp.ncdf(u) + (gap + 1) * q * (mp.ncdf(u) - mp.ncdf(u - 1 / s))
-    return -gap * mp.ncdf(-u) + q * (mp.ncdf(1 / s - u) - mp.ncdf(-u))
